@@ -1,0 +1,55 @@
+"""AttentionMaps: where a trained network looked, placed exactly in the scan.
+
+Names are imported on first use, so that `import attention_maps` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Image": "types",
+    "Grid": "types",
+    "LayerInfo": "types",
+    "read_image": "image_io",
+    "write_image": "image_io",
+    "ModelSpec": "spec",
+    "load_model": "models",
+    "explain": "pipeline",
+    "Explainer": "pipeline",
+    "AttentionMap": "result",
+    "ClassTarget": "targets",
+    "RegionTarget": "targets",
+    "PointTarget": "targets",
+    "ComponentTarget": "targets",
+    "ContrastTarget": "targets",
+    "TopTarget": "targets",
+    "evaluate": "evaluation",
+    "methods": "registry",
+    "metrics": "registry",
+    "AttentionMapsError": "errors",
+    "ImageError": "errors",
+    "SpecError": "errors",
+    "ModelError": "errors",
+    "LayerError": "errors",
+    "MethodError": "errors",
+    "TargetError": "errors",
+    "ModelRunError": "errors",
+    "Cancelled": "errors",
+}
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'attention_maps' has no attribute '{name}'")
+    value = getattr(import_module(f"attention_maps.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,37 @@
+"""The few named errors of the engine; every one is also the built-in error that callers expect."""
+
+
+class AttentionMapsError(Exception):
+    """Base of all errors that the engine raises on purpose."""
+
+
+class ImageError(AttentionMapsError, ValueError):
+    """An image, mask or its geometry cannot be used."""
+
+
+class SpecError(AttentionMapsError, ValueError):
+    """A model specification (sidecar file) is not valid or does not fit the model or the image."""
+
+
+class ModelError(AttentionMapsError, ValueError):
+    """A model source cannot be loaded, or not without executing code that it carries."""
+
+
+class LayerError(AttentionMapsError, ValueError):
+    """A layer does not exist in the model, or has nothing that can be placed in the image."""
+
+
+class MethodError(AttentionMapsError, ValueError):
+    """A method does not exist, got a wrong option, or does not apply to this layer or model."""
+
+
+class TargetError(AttentionMapsError, ValueError):
+    """The question does not fit the model's answer."""
+
+
+class ModelRunError(AttentionMapsError, RuntimeError):
+    """The network itself failed on this input."""
+
+
+class Cancelled(AttentionMapsError):
+    """The progress callback returned False."""
