@@ -1,0 +1,280 @@
+"""What a network expects and what its answer means: the JSON sidecar `model.json` of `model.pt`.
+
+A specification says only what it knows. Fields that are left out are found out from the model, or
+the image goes in as it is. Lists with one value per axis (`spacing`, `shape`, `factor`,
+`patch_size`) follow the axes i, j, k of the image in `orientation`, whatever `axis_order` is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from attention_maps.errors import SpecError
+from attention_maps.input_size import FixedSize, InputSize, PerAxis
+from attention_maps.intensity import IntensityStep
+from attention_maps.validation import Checked, Index, closest, describe_problems, plain, read_json
+
+FORMAT_VERSION = 1
+SHIPPED = Path(__file__).parent / "specs"
+
+Millimeters = Annotated[float, Field(strict=True, gt=0)]
+
+
+class ModelSpec(Checked):
+    """What a network expects and what its answer means.
+
+    The image is prepared in this order: reorient, resample to `spacing` and to a fixed size by
+    resizing (once, together), pad or crop, reorder the axes; the intensity steps come in between,
+    where `intensity_stage` says.
+
+    Raises:
+        SpecError: With all problems at once.
+    """
+
+    format_version: Literal[1] = Field(1, description="Version of this format.")
+    name: str | None = Field(None, description="Name for people.")
+    description: str | None = Field(None, description="What the network does, for people.")
+    citation: str | None = Field(None, description="What to cite.")
+    license: str | None = Field(None, description="License of the weights.")
+    url: str | None = Field(None, description="Where the model comes from.")
+    task: Literal["classification", "segmentation"] | None = Field(
+        None, description="null = by the shape of the output."
+    )
+
+    channels: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Names of the input channels in order; null = any number."
+    )
+    spatial_dims: Literal[2, 3] | None = Field(
+        None, description="2 for pictures, 3 for volumes; null = both."
+    )
+    orientation: str | None = Field(
+        None, description="Where the axes i, j, k point, such as RAS or LPS; null = as it is."
+    )
+    spacing: tuple[Millimeters, ...] | None = Field(
+        None,
+        min_length=2,
+        max_length=3,
+        description="Voxel size in mm per axis, met as nearly as a whole number of voxels over the "
+        "same field of view allows; null = as it is.",
+    )
+    interpolation: Literal["linear", "nearest"] = Field(
+        "linear", description="How the image is resampled."
+    )
+    input_size: InputSize | None = Field(
+        None, description="Sizes that the network takes; null = any."
+    )
+    intensity: tuple[IntensityStep, ...] = Field((), description="Intensity steps in order.")
+    intensity_stage: Literal["source", "resampled", "input"] = Field(
+        "resampled",
+        description="Where the intensity steps take place: source: before resampling (nnU-Net); "
+        "resampled: after it but before padding or cropping, so that padding is never measured and "
+        "its value is in the network's units; input: on what the network gets, padding included.",
+    )
+    axis_order: Literal["ijk", "kji"] = Field(
+        "ijk",
+        description="Order of the axes in the network's tensor: ijk (MONAI, TorchIO, nibabel) or "
+        "kji (SimpleITK, nnU-Net). Pictures are rows first with ijk.",
+    )
+    patch_size: PerAxis | None = Field(
+        None, description="Size of the sliding window; null = the whole image at once."
+    )
+
+    output: Annotated[int, Field(strict=True)] | str | None = Field(
+        None,
+        description="Index (from the end where negative) or key of the answer where the network "
+        "returns several tensors; null = the model's kind decides.",
+    )
+    output_is: Literal["logits", "probabilities"] | None = Field(
+        None, description="What the network returns; null = find out from its last operator."
+    )
+    activation: Literal["softmax", "sigmoid", "none"] | None = Field(
+        None,
+        description="What makes probabilities of the logits, inside the network where it returns "
+        "probabilities: softmax (classes exclude each other), sigmoid (each class is its own "
+        "question), none (the output is no class score); null = find out.",
+    )
+    class_names: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Names of the classes in the order of the output channels."
+    )
+    background: Index | None = Field(
+        None,
+        description="Index of the background class; null = 0 for segmentation with softmax, "
+        "else there is none.",
+    )
+    layer: str | None = Field(None, description="Layer to explain by default; null = auto.")
+
+    @field_validator("orientation")
+    @classmethod
+    def _known_orientation(cls, code: str | None) -> str | None:
+        if code is None:
+            return None
+        letters = code.upper()
+        if len(letters) != 3 or any(
+            sum(letters.count(letter) for letter in pair) != 1 for pair in ("RL", "AP", "SI")
+        ):
+            raise ValueError(
+                "expected three letters, one each of R or L, A or P, S or I, such as RAS, "
+                f"got {code!r}"
+            )
+        return letters
+
+    @field_validator("class_names", "channels")
+    @classmethod
+    def _different_names(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = sorted({name for name in names or () if (names or ()).count(name) > 1})
+        if twice:
+            raise ValueError(f"expected each name once, got {', '.join(twice)} more than once")
+        return names
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> ModelSpec:
+        problems = [*self._axis_problems(), *self._answer_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _axis_problems(self) -> list[str]:
+        lengths = {"spacing": self.spacing, "patch_size": self.patch_size}
+        if isinstance(self.input_size, FixedSize):
+            lengths["input_size.shape"] = self.input_size.shape
+        elif self.input_size is not None and isinstance(self.input_size.factor, tuple):
+            lengths["input_size.factor"] = self.input_size.factor
+        counts = {name: len(values) for name, values in lengths.items() if values is not None}
+        if self.spatial_dims is not None:
+            counts["spatial_dims"] = self.spatial_dims
+        if self.orientation is not None:
+            counts["orientation"] = 3
+        if self.axis_order == "kji":  # pictures are rows first already
+            counts["axis_order kji"] = 3
+        if len(set(counts.values())) < 2:
+            return []
+        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        return [f"expected the same number of axes everywhere, but {found}"]
+
+    def _answer_problems(self) -> list[str]:
+        problems = []
+        if self.output_is == "probabilities" and self.activation == "none":
+            problems.append(
+                "expected 'activation' softmax or sigmoid (or leave it out) where 'output_is' is "
+                "probabilities, got 'none'"
+            )
+        if (
+            self.background is not None
+            and self.class_names is not None
+            and self.background >= len(self.class_names)
+        ):
+            problems.append(
+                f"expected 'background' below {len(self.class_names)}, the number of "
+                f"'class_names', got {self.background}"
+            )
+        return problems
+
+    def replace(self, **changes: Any) -> ModelSpec:
+        """A copy with other values, checked like a new one."""
+        return ModelSpec(**{name: getattr(self, name) for name in self.model_fields_set} | changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `write` writes: the format version and every field that is not the default."""
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        return {"format_version": FORMAT_VERSION, **values}
+
+    def write(self, path: str | Path) -> Path:
+        """Write a JSON sidecar; it appears whole or not at all.
+
+        Returns:
+            The path that was written.
+        """
+        path = Path(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelSpec:
+        """Read a JSON sidecar.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            SpecError: If it is not JSON, or not a valid specification: file, field, expected, came.
+        """
+        path = Path(path)
+        return cls.from_dict(read_json(path), where=str(path))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, where: str = "") -> ModelSpec:
+        """Check a dict of fields; `where` (a file, say) leads the message of an error.
+
+        Raises:
+            SpecError: With all problems at once.
+        """
+        where = where or cls.__name__
+        version = values.get("format_version", FORMAT_VERSION)
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise SpecError(
+                f"{where}: expected format_version {FORMAT_VERSION}, got {version}; it was written "
+                "by a newer version of attention_maps, which has to be installed to read it."
+            )
+        try:
+            return cls.model_validate(plain(values))
+        except ValidationError as error:
+            raise SpecError(describe_problems(error, cls, where)) from None
+
+
+def as_spec(spec: ModelSpec | dict[str, Any] | str | Path | None) -> ModelSpec:
+    """A specification from whatever a caller has.
+
+    Args:
+        spec: A ModelSpec, a dict of its fields, the path of a JSON file, the name of a shipped
+            specification, or None for an empty one.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+        SpecError: If the fields are not valid, or a name is not known.
+        TypeError: If it is something else.
+    """
+    if spec is None:
+        return ModelSpec()
+    if isinstance(spec, ModelSpec):
+        return spec
+    if isinstance(spec, dict):
+        return ModelSpec.from_dict(spec, where="spec")
+    if isinstance(spec, Path):
+        return ModelSpec.read(spec)
+    if isinstance(spec, str):
+        is_name = not spec.endswith(".json") and Path(spec).name == spec and not Path(spec).exists()
+        return shipped_spec(spec) if is_name else ModelSpec.read(spec)
+    raise TypeError(
+        f"Expected a ModelSpec, a dict, a path, a name or None, got {type(spec).__name__}."
+    )
+
+
+def find_sidecar(model_path: str | Path) -> Path | None:
+    """The JSON file beside a model file (model.pt -> model.json), or None."""
+    path = Path(model_path)
+    sidecar = path.with_suffix(".json")
+    return sidecar if path.is_file() and sidecar.is_file() and sidecar != path else None
+
+
+def shipped_spec(name: str) -> ModelSpec:
+    """A specification that comes with the package, by its name.
+
+    Raises:
+        SpecError: If there is none of that name.
+    """
+    names = sorted(path.stem for path in SHIPPED.glob("*.json"))
+    if name not in names:
+        raise SpecError(
+            f"Expected a JSON file or the name of a shipped specification, got {name!r}; "
+            f"{closest(name, names)}."
+        )
+    return ModelSpec.read(SHIPPED / f"{name}.json")
