@@ -84,23 +84,21 @@ bench: $(BENCH_STAMP) ## Print the cost table against captum, MONAI and M3d-CAM
 	$(BIN)/python Testing/benchmarks/cost.py
 
 UV := $(VENV)/uv/bin/uv
-COMPILE = $(UV) pip compile pyproject.toml --quiet --universal \
-    --fork-strategy fewest --python-version 3.11 --constraints requirements/torch.in \
-    --no-emit-package torch --no-emit-index-url --no-emit-find-links --no-annotate \
-    --custom-compile-command 'make lock'
+UV_OPTIONS := --quiet --system-certs --universal --python-version 3.11 --no-annotate \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+COMPILE = $(UV) pip compile pyproject.toml $(UV_OPTIONS) --fork-strategy fewest \
+    --constraints requirements/torch.in --no-emit-package torch
 LOCK = $(COMPILE) --constraints $(VENV)/all.txt --generate-hashes
 
 lock: $(STAMP) ## Resolve the newest versions and write requirements/*.txt
 	$(BIN)/python -m venv $(VENV)/uv
-	$(UV:uv=pip) install --quiet uv==0.13.8
-	$(COMPILE) --upgrade --all-extras --output-file $(VENV)/all.txt
-	$(LOCK) --extra test --output-file requirements/test.txt
-	$(LOCK) --extra bench --output-file requirements/bench.txt
-	$(LOCK) --extra slicer --output-file requirements/slicer.txt
-	$(UV) pip compile requirements/data.in --quiet --universal --no-deps \
-	    --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
-	    --output-file requirements/data.txt
+	$(VENV)/uv/bin/pip install -qq --disable-pip-version-check uv==0.13.8
+	$(COMPILE) --upgrade --all-extras --output-file $(VENV)/all.txt >/dev/null
+	$(LOCK) --upgrade --extra test --output-file requirements/test.txt >/dev/null
+	$(LOCK) --upgrade --extra bench --output-file requirements/bench.txt >/dev/null
+	$(LOCK) --upgrade --extra slicer --output-file requirements/slicer.txt >/dev/null
+	$(UV) pip compile requirements/data.in $(UV_OPTIONS) --no-deps --only-binary :all: \
+	    --upgrade --generate-hashes --output-file requirements/data.txt >/dev/null
 
 clean: ## Remove .venv, caches and the demo's results
 	rm -rf $(VENV) $(DEMO) build Engine/*.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -45,11 +45,10 @@ found_pythons() {
     echo "none"
 }
 
-# Everything is compared with the locks again on each run; only a set-up that was cut short,
-# whose packages may be half there, starts from nothing.
+# Packages are compared with the locks on each run. From nothing starts only what cannot be mended:
+# a set-up that was cut short (half a package looks whole) and one whose scripts name another place.
 make_environment() {
-    if [ -e "$UNFINISHED" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1 \
-        || ! python_between "$VENV/bin/python" '(3, 11)' '(3, 99)'; then
+    if ! is_sound; then
         python=$(find_python)
         say "$("$python" --version) -> $VENV"
         rm -rf "$VENV"
@@ -58,6 +57,13 @@ make_environment() {
         "$python" -m venv "$VENV"
     fi
     touch "$UNFINISHED"
+}
+
+is_sound() {
+    [ ! -e "$UNFINISHED" ] \
+        && grep -qF "$(pwd -P)/$VENV" "$VENV/bin/activate" 2>/dev/null \
+        && python_between "$VENV/bin/python" '(3, 11)' '(3, 99)' \
+        && "$VENV/bin/python" -m pip --version >/dev/null 2>&1
 }
 
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
@@ -73,27 +79,29 @@ PYTHON
 }
 
 # Its version is pinned, its hash is not: every platform and accelerator has a wheel of its own.
+# The locks hold what it needs besides CUDA, so that nothing else comes without a hash.
 install_torch() {
     torch=$(cat requirements/torch.in)
     if [ "$(installed torch)" = "${torch#*==}" ]; then
         return
     elif [ -n "${TORCH_INDEX_URL:-}" ]; then
         say "$torch from TORCH_INDEX_URL"
-        pip install -qq --index-url "$TORCH_INDEX_URL" "$torch"
+        get_torch "$torch" --index-url "$TORCH_INDEX_URL"
     elif has_gpu; then
         say "$torch for the GPU"
-        pip install -qq "$(echo "$torch" | sed 's/==/===/')" \
-            || pip install -qq "$torch"
+        get_torch "$(echo "$torch" | sed 's/==/===/')" || get_torch "$torch"
     else
         say "$torch for the CPU"
-        pip install -qq "$torch+cpu" 2>/dev/null && return
+        get_torch "$torch+cpu" 2>/dev/null && return
         if [ "$(uname -s)" = Linux ]; then
-            say "This index has only the CUDA build, which works but is gigabytes larger; to avoid" \
-                "it, set TORCH_INDEX_URL to the index of CPU wheels (PyTorch's installation page)."
+            say "The index has no CPU build; the CUDA build works too but is gigabytes larger. To" \
+                "avoid it, set TORCH_INDEX_URL to the index of CPU wheels (see PyTorch's" \
+                "installation page)."
         fi
-        pip install -qq "$torch"
+        get_torch "$torch"
     fi
 }
+get_torch() { pip install -qq --no-warn-conflicts "$@"; }
 
 install_slicer() {
     say "packages of requirements/slicer.txt"
