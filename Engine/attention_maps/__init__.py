@@ -17,7 +17,7 @@ _HOME = {
     "read_image": "image_io",
     "write_image": "image_io",
     "ModelSpec": "spec",
-    "load_model": "models",
+    "load_model": "model",
     "explain": "pipeline",
     "Explainer": "pipeline",
     "AttentionMap": "result",

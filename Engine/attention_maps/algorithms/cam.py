@@ -1,0 +1,194 @@
+"""Class activation maps: activations of a layer, weighted by what the score does with them.
+
+`A` are activations and `G` gradients, (B, K, voxels); pooled quantities run over all windows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch.nn import functional
+
+from attention_maps.algorithms.evidence import Evidence, Probe, channel_sum, weighted_sum
+from attention_maps.errors import MethodError
+from attention_maps.registry import Option, method
+
+Maps = list[torch.Tensor]
+
+
+@method(
+    "cam", "CAM", needs="layer", signed=True,
+    reference="Zhou et al., CVPR 2016, arXiv:1512.04150",
+    remark="Only for a layer that goes through global average pooling into one linear layer.",
+)  # fmt: skip
+def cam(evidence: Evidence) -> Maps:
+    """The head's own weights times the activations (global average pooling + linear head)."""
+    weights = evidence.total(lambda a, g: g.sum(2))
+    constant = evidence.total(lambda a, g: _spread(g, weights / evidence.voxels))
+    if float(constant.max()) > 1e-3 * float(weights.abs().max()) / evidence.voxels:
+        raise MethodError(
+            "Expected a layer that goes through global average pooling into one linear layer, but "
+            "the gradient at this layer varies from voxel to voxel; use grad_cam or hires_cam."
+        )
+    return evidence.draw(lambda a, g: weighted_sum(weights, a))
+
+
+def _spread(gradients: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    low, high = gradients.aminmax(dim=2)
+    return torch.maximum(high - mean, mean - low)
+
+
+@method(
+    "grad_cam", "Grad-CAM", needs="layer", aliases=("gcam", "seg_grad_cam"),
+    reference="Selvaraju et al., ICCV 2017, arXiv:1610.02391; "
+    "Vinogradova et al., AAAI 2020, arXiv:2002.11434",
+)  # fmt: skip
+def grad_cam(evidence: Evidence) -> Maps:
+    """Activations weighted by their mean gradient, positive part: coarse, class-specific."""
+    weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
+    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+
+
+@method(
+    "grad_cam_pp", "Grad-CAM++", needs="layer", aliases=("gcampp", "grad_cam++"),
+    reference="Chattopadhay et al., WACV 2018, arXiv:1710.11063",
+)  # fmt: skip
+def grad_cam_pp(evidence: Evidence) -> Maps:
+    """Grad-CAM with weights that do justice to several objects of one class."""
+    sums = evidence.total(lambda a, g: a.sum(2))[..., None]
+
+    def weight(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        alpha = torch.where(g != 0, 1 / (2 + g * sums), 0)
+        return (alpha * g.relu()).sum(2)
+
+    weights = evidence.total(weight)
+    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+
+
+@method(
+    "hires_cam", "HiResCAM", needs="layer", signed=True, aliases=("seg_hires_grad_cam",),
+    reference="Draelos, Carin, 2021, arXiv:2011.08891; Rheude et al., 2024, arXiv:2409.20287",
+)  # fmt: skip
+def hires_cam(evidence: Evidence) -> Maps:
+    """Gradient times activation, voxel by voxel: fine, signed, faithful to what is computed."""
+    return evidence.draw(lambda a, g: channel_sum(torch.mul, a, g))
+
+
+@method(
+    "x_grad_cam", "XGrad-CAM", needs="layer", aliases=("xgradcam",),
+    reference="Fu et al., BMVC 2020, arXiv:2008.02312",
+)  # fmt: skip
+def x_grad_cam(evidence: Evidence) -> Maps:
+    """Grad-CAM with gradients averaged where the activations are, so that the score is kept."""
+    products = evidence.total(lambda a, g: torch.linalg.vecdot(a, g, dim=2))
+    sums = evidence.total(lambda a, g: a.sum(2))
+    sizes = evidence.total(lambda a, g: torch.linalg.vector_norm(a, 1, dim=2))
+    means = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
+    usable = sums.abs() >= 1e-3 * sizes
+    usable &= sums != 0
+    weights = torch.where(usable, products / torch.where(usable, sums, 1), means)
+    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+
+
+@method(
+    "layer_cam", "LayerCAM", needs="layer", aliases=("layercam",),
+    reference="Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943",
+)  # fmt: skip
+def layer_cam(evidence: Evidence) -> Maps:
+    """Positive gradient times activation, voxel by voxel: fine, also in shallow layers."""
+
+    def product(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return g.relu().mul_(a)
+
+    return evidence.draw(lambda a, g: channel_sum(product, a, g).relu_())
+
+
+@method(
+    "seg_xres_cam", "Seg-XRes-CAM", needs="layer",
+    reference="Hasany et al., CVPR Workshops 2023, doi:10.1109/CVPRW59228.2023.00384",
+)  # fmt: skip
+def seg_xres_cam(
+    evidence: Evidence,
+    *,
+    pool_size: Annotated[int, Option("feature voxels pooled along each axis", 1, 64)] = 2,
+    pool: Annotated[Literal["max", "mean"], Option("how gradients are pooled")] = "max",
+) -> Maps:
+    """Between Grad-CAM and HiResCAM: gradients pooled over small windows."""
+    maps = []
+    for activations, gradients in zip(evidence.activations, evidence.gradients, strict=True):
+        pooled = _pool(gradients.float(), pool_size, pool)
+        maps.append(torch.einsum("bk...,bk...->b...", pooled, activations.float()).relu_())
+    return maps
+
+
+def _pool(gradients: torch.Tensor, size: int, pool: str) -> torch.Tensor:
+    """Pool over windows and bring back to the grid by linear interpolation."""
+    spatial = gradients.shape[2:]
+    kernel = [min(size, n) for n in spatial]
+    if max(kernel) == 1:
+        return gradients
+    if pool == "max":
+        reduce = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+        pooled = reduce[len(spatial)](gradients, kernel, ceil_mode=True)
+    else:
+        mean = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
+        pooled = mean[len(spatial)](
+            gradients, kernel, ceil_mode=True, count_include_pad=False
+        )
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(spatial)]
+    factors = [float(k) for k in kernel]
+    finer = functional.interpolate(pooled, scale_factor=factors, mode=mode, align_corners=False)
+    return finer[(slice(None), slice(None), *(slice(n) for n in spatial))]
+
+
+@method(
+    "score_cam", "Score-CAM", needs="layer and network", gradients=False,
+    reference="Wang et al., CVPR Workshops 2020, arXiv:1910.01279",
+)  # fmt: skip
+def score_cam(
+    evidence: Evidence,
+    probe: Probe,
+    *,
+    channels: Annotated[int, Option("most active channels that are tried, 0 for all", 0)] = 0,
+) -> Maps:
+    """Activations weighted by the score of the image seen through each of them; no gradients."""
+    activations = probe.activations[0]
+    count = activations.shape[0]
+    chosen = torch.arange(count, device=activations.device)
+    if 0 < channels < count:
+        spread = activations.flatten(1).std(1)
+        chosen = spread.argsort(descending=True)[:channels]
+    base = probe.score(torch.zeros_like(probe.inputs))
+    scores = torch.cat(
+        [
+            probe.score(probe.inputs * _scaled(probe.on_input(activations[chosen[list(part)]])))
+            for part in probe.batches(len(chosen), "Score-CAM")
+        ]
+    )
+    weights = torch.zeros(1, count, dtype=scores.dtype, device=scores.device)
+    weights[0, chosen] = torch.softmax(scores - base, 0)
+    return evidence.draw(lambda a, g: weighted_sum(weights.to(a.dtype), a).relu_())
+
+
+def _scaled(masks: torch.Tensor) -> torch.Tensor:
+    """Masks (N, *spatial) as (N, 1, *spatial), each scaled to 0..1; constant ones become 0."""
+    flat = masks.flatten(1)
+    low, high = flat.aminmax(dim=1, keepdim=True)
+    extent = torch.where(high > low, high - low, 1)
+    return ((flat - low) / extent).reshape(masks.shape)[:, None]
+
+
+@method(
+    "ablation_cam", "Ablation-CAM", needs="layer and network", gradients=False,
+    reference="Desai, Ramaswamy, WACV 2020, doi:10.1109/WACV45572.2020.9093360",
+)  # fmt: skip
+def ablation_cam(evidence: Evidence, probe: Probe) -> Maps:
+    """Activations weighted by what the score loses without each of them; no gradients."""
+    count = probe.activations.shape[1]
+    full = probe.score(probe.inputs)
+    without = torch.cat(
+        [probe.score_without(part) for part in probe.batches(count, "Ablation-CAM")]
+    )
+    weights = (full - without)[None]
+    return evidence.draw(lambda a, g: weighted_sum(weights.to(a.dtype), a).relu_())

@@ -1,0 +1,320 @@
+"""A loaded model: the network, what it expects, its layers, and how it is run."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from attention_maps.errors import ImageError, LayerError, ModelError, ModelRunError
+from attention_maps.input_size import FixedSize
+from attention_maps.models import KINDS
+from attention_maps.models.file_kinds import refuse
+from attention_maps.preprocessing import NetworkInput, prepare
+from attention_maps.spec import ModelSpec, as_spec, find_sidecar
+from attention_maps.tracing.auto_layer import choose_layer
+from attention_maps.tracing.trace import Geometry, record
+from attention_maps.types import Grid, Image, LayerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+
+    from attention_maps.models.base import Network
+    from attention_maps.tracing.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+TRIED_SIZES = (64, 96, 128, 32, 224, 256, 160, 48)
+
+
+@dataclass(eq=False)
+class LoadedModel:
+    """A network with its specification; made by `load_model`.
+
+    Args:
+        network: The network of whatever kind.
+        spec: What it expects.
+        path: Its file, or None for a module in memory.
+        device: Where it runs.
+        dtype: Its floating point type; inputs are cast to it.
+    """
+
+    network: Network
+    spec: ModelSpec
+    path: Path | None
+    device: torch.device
+    dtype: torch.dtype
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _known: dict[tuple[int, ...], Geometry] = field(default_factory=dict, repr=False)
+    _sha256: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """What a person calls the model: the specification's name, its file, or its class."""
+        return self.spec.name or (self.path.name if self.path else self.network.name)
+
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the model file, None for a module in memory."""
+        if self.path is None:
+            return None
+        if not self._sha256:
+            with self.path.open("rb") as file:
+                self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._sha256
+
+    def layers(self, image: Any = None) -> list[LayerInfo]:
+        """List the layers in execution order, after one forward pass without gradients.
+
+        Args:
+            image: An Image (or what `explain` takes); None takes the size of the last run, of the
+                specification, or the first of a few usual sizes that the network accepts.
+
+        Returns:
+            One LayerInfo per call of a layer; layers that did not run come last.
+
+        Raises:
+            ModelRunError: If no image is given and no usual size fits.
+        """
+        if image is not None:
+            from attention_maps.inputs import as_image
+
+            geometry = self.geometry(self.tensor(self.prepare(as_image(image))))
+        elif self._known:
+            geometry = next(reversed(self._known.values()))
+        else:
+            geometry = self._try_sizes()
+        ran = {info.name for info in geometry.infos}
+        idle = [
+            LayerInfo(name, "", (), explainable=False, reason="did not run in the forward pass")
+            for name in self.network.layer_names()
+            if name not in ran
+        ]
+        return [*geometry.infos, *idle]
+
+    def prepare(self, image: Image) -> NetworkInput:
+        """Make the network's input of an image, as the specification says.
+
+        Raises:
+            ImageError: If the image does not fit the network.
+        """
+        prepared = prepare(image, self.spec)
+        channels, axes = self.expected_input()
+        if axes is not None and prepared.grid.ndim != axes:
+            raise ImageError(
+                f"Expected a {axes}D image for '{self.name}', got a {prepared.grid.ndim}D one of "
+                f"shape {prepared.array.shape}. "
+                + (
+                    "Choose one slice of the volume: Image(array[..., k], affine)."
+                    if axes == 2
+                    else "Give the whole volume, (C, I, J, K)."
+                )
+            )
+        if channels is not None and prepared.array.shape[0] != channels:
+            raise ImageError(
+                f"Expected {channels} channel(s) for '{self.name}', got {prepared.array.shape[0]}; "
+                "give one file per channel in the model's order."
+            )
+        return prepared
+
+    def tensor(self, prepared: NetworkInput) -> torch.Tensor:
+        """(1, C, *spatial) tensor on the model's device, in its dtype."""
+        array = prepared.array
+        if not array.flags.writeable or any(step < 0 for step in array.strides):
+            array = array.copy()
+        return torch.from_numpy(array)[None].to(self.device, self.dtype)
+
+    def run(self, inputs: torch.Tensor, names: Sequence[str] = (), **options: Any) -> Trace:
+        """Run the network once and record layers (see `tracing.trace.record`)."""
+        with self.lock:
+            key = tuple(inputs.shape[1:])
+            trace = record(
+                self.network,
+                inputs,
+                names,
+                output=self.spec.output,
+                known=options.pop("known", self._known.get(key)),
+                **options,
+            )
+            self._known.setdefault(key, trace.geometry)
+            return trace
+
+    def geometry(
+        self, inputs: torch.Tensor, tick: Callable[[], None] | None = None
+    ) -> Geometry:
+        """Where every layer lies for inputs of this size; one forward pass the first time."""
+        key = tuple(inputs.shape[1:])
+        if key not in self._known:
+            self.run(inputs, gradients=False, tick=tick)
+        return self._known[key]
+
+    def knows(self, inputs: torch.Tensor) -> bool:
+        """Whether inputs of this size have been run before."""
+        return tuple(inputs.shape[1:]) in self._known
+
+    def resolve_layers(self, asked: str | Sequence[str], geometry: Geometry) -> list[str]:
+        """Names of layers behind "auto", "auto:bottleneck", "all", a name or a list of them.
+
+        Raises:
+            LayerError: If a layer does not exist or has nothing that can be placed.
+        """
+        names: list[str] = []
+        for name in [asked] if isinstance(asked, str) else list(asked):
+            if not isinstance(name, str):
+                raise LayerError(f"Expected a layer's name, got {name!r}.")
+            if name == "all":
+                names += [info.name for info in geometry.infos if info.explainable]
+            elif name == "auto" or name.startswith("auto:"):
+                names.append(choose_layer(geometry, name.partition(":")[2]))
+            else:
+                names.append(self._checked(name, geometry))
+        if not names:
+            raise LayerError("Expected at least one layer, got an empty list.")
+        return list(dict.fromkeys(names))
+
+    def _checked(self, name: str, geometry: Geometry) -> str:
+        known = {info.name: info for info in geometry.infos}
+        name = geometry.aliases.get(name, name)
+        info = known.get(name)
+        if info is not None:
+            if not info.explainable:
+                raise LayerError(f"Layer '{name}' cannot be explained: {info.reason}.")
+            return name
+        if name in self.network.layer_names():
+            raise LayerError(f"Layer '{name}' exists but did not run in the forward pass.")
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = "closest: " + ", ".join(f"'{item}'" for item in close) + "; " if close else ""
+        raise LayerError(
+            f"Layer '{name}' is not in this model; {hint}model.layers() or "
+            "`attention-maps layers MODEL IMAGE` lists all."
+        )
+
+    def expected_input(self) -> tuple[int | None, int | None]:
+        """Channels and number of spatial axes that the first convolution takes, where it tells."""
+        if self.spec.channels or self.spec.spatial_dims:
+            return (
+                len(self.spec.channels) if self.spec.channels else None,
+                self.spec.spatial_dims,
+            )
+        for _, tensor in self.network.tensors():
+            if tensor.ndim in (4, 5) and tensor.is_floating_point() and tensor.shape[0] > 1:
+                return None, tensor.ndim - 2
+        return None, None
+
+    def _try_sizes(self) -> Geometry:
+        channels, axes = self.expected_input()
+        axes = axes or 3
+        if channels is None:
+            weights = (t for _, t in self.network.tensors() if t.ndim == axes + 2)
+            channels = next((int(w.shape[1]) for w in weights), 1)
+        fixed = self.spec.input_size
+        sizes = [fixed.shape] if isinstance(fixed, FixedSize) else []
+        sizes += [(size,) * axes for size in TRIED_SIZES if axes == 2 or size <= 128]
+        for size in sizes:
+            blank = torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
+            try:
+                return self.geometry(blank)
+            except ModelRunError as error:
+                logger.debug("Size %s does not fit: %s", size, error)
+        raise ModelRunError(
+            f"'{self.name}' ran on none of the sizes {sizes} with {channels} channel(s); "
+            "give an image: model.layers(image)."
+        )
+
+
+def load_model(
+    source: Any,
+    spec: ModelSpec | dict[str, Any] | str | PathLike[str] | None = None,
+    device: str | torch.device = "auto",
+) -> LoadedModel:
+    """Load a model; nothing in its file is executed.
+
+    Args:
+        source: Path of a TorchScript file, a ScriptModule, or a `torch.nn.Module`.
+        spec: What the network expects; None looks for a sidecar (`model.json` beside `model.pt`).
+            Without any the image goes in as it is.
+        device: "auto" (CUDA where there is one, else CPU; a module in memory stays where it is),
+            or a torch device such as "cpu", "cuda:1", "mps".
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ModelError: If the source cannot be loaded safely, with what to do instead.
+        SpecError: If the specification is not valid.
+    """
+    if isinstance(source, LoadedModel):
+        return source
+    path = _path_of(source)
+    if path is not None:
+        sidecar = find_sidecar(path) if spec is None else None
+        spec = sidecar if sidecar is not None else spec
+    wanted = _checked_device(device)
+    for kind in reversed(KINDS.values()):
+        if kind.accepts(path if path is not None else source):
+            network = kind.load(path if path is not None else source, str(wanted))
+            break
+    else:
+        if path is not None:
+            raise refuse(path)
+        raise ModelError(
+            f"Expected a path, a torch.nn.Module or a ScriptModule, got {type(source).__name__}."
+        )
+    first = next((t for _, t in network.tensors() if t.is_floating_point()), None)
+    at = first.device if first is not None else torch.device("cpu" if path is None else wanted)
+    if path is None and str(device) != "auto" and at.type != wanted.type:
+        raise ModelError(
+            f"Expected the module on '{wanted}', but its parameters are on '{at}'; move it with "
+            f"module.to('{wanted}') or leave out `device`."
+        )
+    dtype = first.dtype if first is not None else torch.float32
+    return LoadedModel(network, as_spec(spec), path, at, dtype)
+
+
+def _path_of(source: Any) -> Path | None:
+    if not isinstance(source, str) and not hasattr(source, "__fspath__"):
+        return None
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a model file, but '{path}' does not exist.")
+    return path
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(
+            f"Expected a device such as 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps', got {device!r}."
+        ) from error
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }.get(wanted.type, True)
+    if wanted.type not in ("cpu", "cuda", "mps", "xpu") or not available:
+        raise ModelError(
+            f"Device '{device}' is not available here; use device='auto' or device='cpu'."
+        )
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"Device '{device}' is not available: there are {torch.cuda.device_count()} CUDA "
+            "devices, counted from 0."
+        )
+    return wanted
+
+
+def as_grid(geometry: Geometry, name: str, grid: Grid) -> Grid:
+    """World grid of a recorded layer, given the grid of the network's input."""
+    from attention_maps.geometry import affine_of_layer
+
+    layout = geometry.layouts[name]
+    if layout is None:
+        raise LayerError(f"Layer '{name}' has no place in the image.")
+    return Grid(layout.grid, affine_of_layer(grid.affine, layout.stride, layout.offset))

@@ -1,0 +1,6 @@
+"""Kinds of models, one file each; importing this package registers them."""
+
+from attention_maps.models import eager, torchscript
+from attention_maps.models.base import KINDS, ModelKind, Network, register_kind
+
+__all__ = ["KINDS", "ModelKind", "Network", "eager", "register_kind", "torchscript"]

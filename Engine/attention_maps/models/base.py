@@ -1,0 +1,69 @@
+"""What every kind of model offers, and the register of kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import torch
+
+    Tap = Callable[[str, str, Any], Any]
+
+
+class Network(Protocol):
+    """A network that runs with a tap on every layer.
+
+    Attributes:
+        kind: What it is, in words, such as "TorchScript (traced)".
+        name: Class of the network.
+    """
+
+    kind: str
+    name: str
+
+    def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
+        """Run a forward pass in evaluation mode, parameters without gradients.
+
+        Args:
+            inputs: (B, C, *spatial).
+            tap: Called as `tap(layer name, kind, output)` after every layer; what it returns
+                replaces the output.
+
+        Returns:
+            What the network returns: a tensor, or a tuple, list or dict of them.
+        """
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Names and values of parameters, buffers and constants, in definition order."""
+
+    def layer_names(self) -> list[str]:
+        """Names of all layers that the network has, whether they run or not."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """One kind of model that can be loaded.
+
+    Args:
+        name: Short name.
+        description: What it is and where it comes from.
+        accepts: Whether a source (a path or an object) is of this kind.
+        load: Makes a `Network` of a source on a device.
+    """
+
+    name: str
+    description: str
+    accepts: Callable[[Any], bool]
+    load: Callable[[Any, str], Network]
+
+
+KINDS: dict[str, ModelKind] = {}
+
+
+def register_kind(kind: ModelKind) -> ModelKind:
+    """Add a kind of model; the last one registered is asked first."""
+    KINDS[kind.name] = kind
+    return kind

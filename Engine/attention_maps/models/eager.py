@@ -1,0 +1,115 @@
+"""Eager PyTorch modules: forward hooks, and everything put back afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from attention_maps.models.base import ModelKind, register_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from attention_maps.models.base import Tap
+
+
+class EagerNetwork:
+    """A `torch.nn.Module` in memory.
+
+    Args:
+        module: The caller's module; wrappers (torch.compile, DataParallel) are looked through.
+    """
+
+    kind = "PyTorch module"
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = _unwrapped(module)
+        self.name = type(self.module).__name__
+
+    def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
+        """Run in evaluation mode with parameters frozen; the module is as before afterwards."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_evaluating(self.module))
+            stack.enter_context(_frozen(self.module))
+            if tap is not None:
+                stack.enter_context(_tapped(self.module, tap))
+            return self.module(inputs)
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Parameters, then buffers."""
+        yield from self.module.named_parameters()
+        yield from self.module.named_buffers()
+
+    def layer_names(self) -> list[str]:
+        """Dotted names of all submodules, each module once."""
+        return [name for name, _ in self.module.named_modules() if name]
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if inner is None and isinstance(module, nn.DataParallel):
+            inner = module.module
+        if inner is None:
+            return module
+        module = inner
+
+
+@contextlib.contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+@contextlib.contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    learning = [p for p in module.parameters() if p.requires_grad and p.is_leaf]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def _tapped(module: nn.Module, tap: Tap) -> Iterator[None]:
+    handles = []
+    try:
+        for name, part in module.named_modules():
+            if name:
+                handles.append(part.register_forward_hook(_hook(name, tap), always_call=False))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(name: str, tap: Tap) -> Any:
+    def hook(part: nn.Module, _inputs: Any, output: Any) -> Any:
+        return tap(name, type(part).__name__, output)
+
+    return hook
+
+
+def _accepts(source: Any) -> bool:
+    return isinstance(source, nn.Module) and not isinstance(source, torch.jit.ScriptModule)
+
+
+def _load(source: nn.Module, device: str) -> EagerNetwork:
+    return EagerNetwork(source)
+
+
+register_kind(
+    ModelKind("eager", "A torch.nn.Module in memory, explained where it is.", _accepts, _load)
+)

@@ -1,0 +1,134 @@
+"""Tells model files apart without executing anything in them."""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from attention_maps.errors import ModelError
+
+HOW_TO_EXPORT = (
+    "Export it as TorchScript where it was trained: "
+    "torch.jit.trace(model.eval(), example_input).save('model.pt')."
+)
+OTHER_FORMATS = {
+    ".onnx": "an ONNX model, which carries no gradients",
+    ".safetensors": "safetensors weights without a network",
+    ".h5": "a Keras or HDF5 file",
+    ".keras": "a Keras model",
+    ".pb": "a TensorFlow graph",
+    ".tflite": "a TensorFlow Lite model",
+    ".ckpt": "a training checkpoint",
+}
+DATA_ONLY = ("torch.", "collections OrderedDict", "numpy", "_codecs", "builtins ")
+
+
+def members(path: Path) -> list[str]:
+    """Names in a zip archive, without its top folder; empty where it is no zip file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return []
+    return [str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in names]
+
+
+def is_torchscript_archive(path: Path) -> bool:
+    """Whether a file is an archive of torch.jit.save."""
+    names = members(path)
+    return "constants.pkl" in names and any(name.startswith("code/") for name in names)
+
+
+def refuse(path: Path) -> ModelError:
+    """The error that says what a file is that cannot be loaded, and what to do instead."""
+    if path.is_dir():
+        return ModelError(
+            f"Expected a model file, got the folder '{path}'. nnU-Net and MONAI bundle folders "
+            "are not supported by this version. " + HOW_TO_EXPORT
+        )
+    if path.stat().st_size == 0:
+        return ModelError(f"Expected a model, but '{path}' is empty; copy or download it again.")
+    known = OTHER_FORMATS.get(path.suffix.lower())
+    names = members(path)
+    if names:
+        return _refuse_archive(path, names)
+    if path.suffix.lower() == ".json":
+        return ModelError(f"Expected a model, got the sidecar '{path}'; name the model beside it.")
+    globals_ = _pickled_globals(path)
+    if globals_ is not None:
+        return _refuse_pickle(path, globals_)
+    what = known or "no file that torch can read (damaged, cut short, or another format)"
+    return ModelError(f"Expected a TorchScript file, but '{path}' is {what}. {HOW_TO_EXPORT}")
+
+
+def _refuse_archive(path: Path, names: list[str]) -> ModelError:
+    exported = {"archive_format", "serialized_exported_program.json", "models/model.json"}
+    if exported & set(names) or path.suffix.lower() == ".pt2":
+        return ModelError(
+            f"'{path}' is a torch.export archive, which this version cannot explain yet. "
+            + HOW_TO_EXPORT
+        )
+    if "data.pkl" in names:
+        with zipfile.ZipFile(path) as archive:
+            inner = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            return _refuse_pickle(path, _globals_in(archive.read(inner)))
+    return ModelError(
+        f"Expected a TorchScript file, but '{path}' is a zip archive with other content "
+        f"({', '.join(names[:3])}, ...). {HOW_TO_EXPORT}"
+    )
+
+
+def _refuse_pickle(path: Path, names: list[str]) -> ModelError:
+    foreign = [name for name in names if not name.startswith(DATA_ONLY)]
+    fastai = any(name.startswith("fastai") for name in names)
+    modules = [n for n in names if n.startswith(("torch.nn.modules", "torch.nn.parallel"))]
+    if fastai:
+        return ModelError(
+            f"'{path}' is a fastai export: a pickle whose loading would execute the code in it. "
+            "In fastai, trace learn.model instead of learn.export(). " + HOW_TO_EXPORT
+        )
+    if foreign or modules:
+        example = (foreign or modules)[0].replace(" ", ".")
+        return ModelError(
+            f"'{path}' is a pickled Python object ({example}): loading it would execute the code "
+            "in it, so it is refused. " + HOW_TO_EXPORT
+        )
+    return ModelError(
+        f"'{path}' holds weights only (a state dict or checkpoint), not the network that they "
+        "belong to. Build the network, call load_state_dict, and pass the module to "
+        "attention_maps.load_model. Or: " + HOW_TO_EXPORT
+    )
+
+
+def _pickled_globals(path: Path) -> list[str] | None:
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    if not head.startswith(b"\x80"):
+        return None
+    names = _globals_in(head)
+    # torch's old format begins with two small pickles (magic number, protocol version)
+    return names
+
+
+def _globals_in(data: bytes) -> list[str]:
+    """Names of the classes and functions that a pickle would import; nothing is executed."""
+    names: list[str] = []
+    rest = data
+    while rest[:1] == b"\x80":
+        strings: list[str] = []
+        position = 0
+        try:
+            for opcode, argument, position in pickletools.genops(rest):
+                if opcode.name == "GLOBAL":
+                    names.append(str(argument))
+                elif opcode.name == "STACK_GLOBAL":
+                    names.append(" ".join(strings[-2:]))
+                elif isinstance(argument, str):
+                    strings.append(argument)
+        except ValueError:
+            break
+        if not position:
+            break
+        rest = rest[position + 1 :]
+    return names

@@ -1,0 +1,237 @@
+"""The registers of methods and metrics: what the command line, the panel and the docs read.
+
+A method or metric is one function. Its options are its keyword-only arguments, and each carries
+its default, its range and one line of help, so that controls can be built from it:
+
+    samples: Annotated[int, Option("noisy copies of the input", low=1, high=1000)] = 25
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from attention_maps.errors import MethodError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Needs = Literal["layer", "layer and network", "input"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method or metric.
+
+    Args:
+        help: What it does, one line.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+        name: Filled in by the register.
+        type: Filled in by the register: int, float, bool or str.
+        default: Filled in by the register.
+        choices: Allowed values of a text option, filled in by the register.
+    """
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    name: str = ""
+    type: type = float
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+
+    def checked(self, value: Any) -> Any:
+        """Return the value in the option's type.
+
+        Raises:
+            MethodError: If it is of another type or out of range.
+        """
+        if self.choices:
+            if value in self.choices:
+                return value
+            raise MethodError(
+                f"Expected option '{self.name}' to be one of "
+                f"{', '.join(map(repr, self.choices))}, got {value!r}."
+            )
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if self.type is bool and isinstance(value, bool):
+            return value
+        if self.type in (int, float) and number and (self.type is float or value == int(value)):
+            low = self.low is None or value >= self.low
+            if low and (self.high is None or value <= self.high):
+                return self.type(value)
+        limits = "" if self.low is None else f" of at least {self.low:g}"
+        limits += "" if self.high is None else f" and at most {self.high:g}"
+        raise MethodError(
+            f"Expected option '{self.name}' to be a {self.type.__name__}{limits}, got {value!r}."
+        )
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method.
+
+    Args:
+        name: Name in calls and on the command line.
+        label: Name for people.
+        function: What computes the map.
+        needs: "layer": the layer's activations (and gradients) are enough; "layer and network":
+            it runs the network again; "input": it works on the network's input, without a layer.
+        gradients: Whether it needs a backward pass.
+        signed: Whether negative values mean evidence against.
+        description: One line for tooltips and tables.
+        reference: Paper.
+        remark: What users must know, else empty.
+        options: Its options by name.
+        aliases: Other names.
+    """
+
+    name: str
+    label: str
+    function: Callable[..., Any]
+    needs: Needs
+    gradients: bool
+    signed: bool
+    description: str
+    reference: str
+    remark: str = ""
+    options: Mapping[str, Option] = ()  # type: ignore[assignment]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered metric: a function of a map and a mask on one grid that gives a number.
+
+    Args:
+        name: Name in calls and in tables.
+        label: Name for people.
+        function: Computes it.
+        description: One line with its range and which way is better.
+        reference: Paper or definition.
+    """
+
+    name: str
+    label: str
+    function: Callable[..., float]
+    description: str
+    reference: str
+
+
+_METHODS: dict[str, Method] = {}
+_METRICS: dict[str, Metric] = {}
+
+
+def method(
+    name: str,
+    label: str,
+    *,
+    needs: Needs,
+    reference: str,
+    gradients: bool = True,
+    signed: bool = False,
+    aliases: tuple[str, ...] = (),
+    remark: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a method; the first line of its docstring is its description."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _METHODS[name] = Method(
+            name, label, function, needs, gradients, signed, _first_line(function), reference,
+            remark, _options(function), aliases,
+        )  # fmt: skip
+        return function
+
+    return register
+
+
+def metric(
+    name: str, label: str, *, reference: str
+) -> Callable[[Callable[..., float]], Callable[..., float]]:
+    """Register a metric; the first line of its docstring is its description."""
+
+    def register(function: Callable[..., float]) -> Callable[..., float]:
+        _METRICS[name] = Metric(name, label, function, _first_line(function), reference)
+        return function
+
+    return register
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name, in the order of the documentation."""
+    import_module("attention_maps.algorithms")
+    return dict(_METHODS)
+
+
+def metrics() -> dict[str, Metric]:
+    """All metrics by name."""
+    import_module("attention_maps.measures")
+    return dict(_METRICS)
+
+
+def find_method(name: str) -> Method:
+    """The method of a name or alias.
+
+    Raises:
+        MethodError: If there is none, with the closest names.
+    """
+    known = methods()
+    if isinstance(name, Method):
+        return name
+    if name in known:
+        return known[name]
+    aliases = {alias: item for item in known.values() for alias in item.aliases}
+    if name in aliases:
+        return aliases[name]
+    close = difflib.get_close_matches(str(name), [*known, *aliases], n=3)
+    hint = f"closest: {', '.join(close)}; " if close else ""
+    raise MethodError(f"Method {name!r} is not known; {hint}all: {', '.join(known)}.")
+
+
+def split_options(
+    chosen: list[Method], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Which method gets which option, checked.
+
+    Raises:
+        MethodError: If an option belongs to none of the methods, or its value is out of range.
+    """
+    for name in options:
+        if not any(name in item.options for item in chosen):
+            have = sorted({option for item in chosen for option in item.options})
+            listed = f"options: {', '.join(have)}" if have else "no options"
+            names = ", ".join(item.name for item in chosen)
+            raise MethodError(f"Option '{name}' is not known to {names} ({listed}).")
+    return {
+        item.name: {
+            name: item.options[name].checked(value)
+            for name, value in options.items()
+            if name in item.options
+        }
+        for item in chosen
+    }
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def _options(function: Callable[..., Any]) -> dict[str, Option]:
+    hints = get_type_hints(function, include_extras=True)
+    options = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        hint = hints[name]
+        kind, *extras = get_args(hint)
+        option = next(item for item in extras if isinstance(item, Option))
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        plain = kind if isinstance(kind, type) else type(parameter.default)
+        options[name] = replace(
+            option, name=name, type=plain, default=parameter.default, choices=choices
+        )
+    return options

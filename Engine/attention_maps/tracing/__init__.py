@@ -1,0 +1,1 @@
+"""One forward pass, recorded: activations, gradients and the place of every layer."""

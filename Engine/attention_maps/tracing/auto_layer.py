@@ -1,0 +1,64 @@
+"""Which layer to explain when nobody says."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from attention_maps.errors import LayerError
+
+if TYPE_CHECKING:
+    from attention_maps.tracing.trace import Geometry
+    from attention_maps.types import LayerInfo
+
+
+def choose_layer(geometry: Geometry, which: str = "") -> str:
+    """Choose a layer by what it gives, not by where it was defined.
+
+    Args:
+        geometry: The layers, in execution order.
+        which: Empty for the last layer with spatial axes before the head: for classification in
+            front of the pooling, for segmentation the last decoder stage that does not hold the
+            logits themselves. "bottleneck" for the last layer of the coarsest resolution.
+
+    Raises:
+        LayerError: If `which` is unknown or no layer has spatial axes.
+    """
+    if which not in ("", "bottleneck"):
+        raise LayerError(f"Expected 'auto' or 'auto:bottleneck', got 'auto:{which}'.")
+    usable = [info for info in geometry.infos if info.explainable]
+    if not usable:
+        raise LayerError("No layer of this model has spatial axes; only input methods apply.")
+    if which == "bottleneck":
+        chosen = _bottleneck(usable)
+    elif geometry.layout is None:
+        chosen = usable[-1]
+    else:
+        chosen = _before_head(usable, geometry)
+    return _shortest_name(chosen, geometry)
+
+
+def _bottleneck(usable: list[LayerInfo]) -> LayerInfo:
+    def coarseness(info: LayerInfo) -> float:
+        return prod(abs(step) for step in info.stride or (1.0,))
+
+    coarsest = max(coarseness(info) for info in usable)
+    return [info for info in usable if coarseness(info) >= coarsest * (1 - 1e-6)][-1]
+
+
+def _before_head(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
+    """The last layer before the run of layers that hold one channel per class."""
+    classes = geometry.classes
+    for info in reversed(usable):
+        if info.shape[1] != classes:
+            return info
+    return usable[-1]
+
+
+def _shortest_name(chosen: LayerInfo, geometry: Geometry) -> str:
+    """A block and its last layer give the same tensor: the block's name is easier to read."""
+    for names in geometry.same.values():
+        if chosen.name in names:
+            explainable = {info.name for info in geometry.infos if info.explainable}
+            return min((n for n in names if n in explainable), key=lambda n: (n.count("."), n))
+    return chosen.name
