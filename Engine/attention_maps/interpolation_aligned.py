@@ -72,6 +72,11 @@ def along_axis(
     return np.where(distance < near, whole, along)
 
 
+def is_inside(along: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+    """Return which continuous indices are at most half a voxel off the outermost centers."""
+    return (along >= -0.5 - VOXEL_TOLERANCE) & (along <= size - 0.5 + VOXEL_TOLERANCE)
+
+
 def _nearest(along: NDArray[np.float64]) -> NDArray[np.float64]:
     """Nearest integer, halves up; noise of the affine must not decide a half."""
     return np.floor(np.round(along, 4) + 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,18 +16,7 @@ if TYPE_CHECKING:
 
     from attention_maps.interpolation_aligned import Float32Array, Interpolation
 
-    Coordinates = list[NDArray[np.float64]]
-
 CHUNK_VOXELS = 2**18
-
-
-def is_inside(coordinates: Coordinates, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Return where indices, one array per axis, are at most half a voxel off the outer centers."""
-    inside = [
-        (along >= -0.5 - VOXEL_TOLERANCE) & (along <= size - 0.5 + VOXEL_TOLERANCE)
-        for along, size in zip(coordinates, shape, strict=True)
-    ]
-    return np.logical_and.reduce(np.broadcast_arrays(*inside))
 
 
 def chunks(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -37,16 +26,41 @@ def chunks(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield start, min(start + height, shape[0])
 
 
-def coordinates_of(
-    matrix: NDArray[np.float64], offset: NDArray[np.float64], start: int, shape: Sequence[int]
-) -> Coordinates:
-    """Source index along each source axis for a chunk that begins at `start`, each (*shape,)."""
-    ranges = [range(start, start + shape[0]), *(range(size) for size in shape[1:])]
-    index = np.ix_(*(np.asarray(one, dtype=np.float64) for one in ranges))
-    return [
-        sum((weight * along for weight, along in zip(row, index, strict=True)), shift)
-        for row, shift in zip(matrix, offset, strict=True)
-    ]
+class Field(NamedTuple):
+    """The voxels of a grid, as seen from the indices of another.
+
+    Args:
+        matrix: (n, n) and
+        offset: (n,) from an index of the other grid to an index of this one.
+        shape: Voxels of this grid per axis.
+    """
+
+    matrix: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    shape: tuple[int, ...]
+
+    def inside_of_chunk(self, start: int, shape: Sequence[int]) -> NDArray[np.bool_]:
+        """Return where a chunk that begins at `start` lies inside, (*shape,).
+
+        Along the fastest axis that is one run of voxels, so only its ends are computed.
+        """
+        fronts = np.indices((*shape[:-1], 1), dtype=np.float64, sparse=True)
+        first, last = -np.inf, np.inf
+        for row, shift, size in zip(self.matrix, self.offset, self.shape, strict=True):
+            begin = sum(
+                (weight * index for weight, index in zip(row, fronts, strict=True)),
+                shift + row[0] * start,
+            )
+            step = row[-1] if abs(row[-1]) > 1e-12 else 1e-12
+            low = (-0.5 - VOXEL_TOLERANCE - begin) / step
+            high = (size - 0.5 + VOXEL_TOLERANCE - begin) / step
+            first = np.maximum(first, np.minimum(low, high))
+            last = np.minimum(last, np.maximum(low, high))
+        along = np.arange(shape[-1], dtype=np.int32)
+        limits = -1, shape[-1]
+        first = np.clip(np.ceil(first), *limits).astype(np.int32)
+        last = np.clip(np.floor(last), *limits).astype(np.int32)
+        return (along >= first) & (along <= last)
 
 
 def interpolate_oblique(
@@ -55,12 +69,12 @@ def interpolate_oblique(
     offset: NDArray[np.float64],
     result: Float32Array,
     interpolation: Interpolation,
-    everywhere: bool,
+    within: Field | None,
 ) -> None:
     """Interpolate by SimpleITK between the index spaces, where any affine is a transform.
 
     SimpleITK gives nothing outside the source, so those voxels come back as NaN and are computed
-    here: all of them if `everywhere`, else only those that the source's edge touches.
+    here. They stay NaN where they are not `within` a field, because the caller fills them.
     """
     import SimpleITK
 
@@ -82,21 +96,18 @@ def interpolate_oblique(
             resampled = resampler.Execute(source)  # a name, because the view does not own it
             chunk[...] = SimpleITK.GetArrayViewFromImage(resampled)
             missing = np.isnan(chunk)
+            if within is not None and missing.any():
+                missing &= within.inside_of_chunk(start, chunk.shape)
             if missing.any():
-                coordinates = [
-                    c[missing] for c in coordinates_of(matrix, offset, start, chunk.shape)
-                ]
-                if not everywhere:
-                    inside = is_inside(coordinates, volume.shape)
-                    missing[missing] = inside
-                    coordinates = [c[inside] for c in coordinates]
-                chunk[missing] = _interpolate_points(volume, coordinates, interpolation)
+                index = np.stack(np.nonzero(missing))
+                at = matrix @ index + (offset + matrix[:, 0] * start)[:, None]
+                chunk[missing] = _interpolate_points(volume, at, interpolation)
 
 
 def _interpolate_points(
-    volume: NDArray[np.generic], coordinates: Coordinates, interpolation: Interpolation
+    volume: NDArray[np.generic], coordinates: NDArray[np.float64], interpolation: Interpolation
 ) -> Float32Array:
-    """Values at continuous indices, clamped to the volume; (N,) from one (N,) array per axis."""
+    """Values at continuous indices, clamped to the volume; (N,) from (n, N)."""
     taps = [
         taps_of(along, size, interpolation)
         for along, size in zip(coordinates, volume.shape, strict=True)

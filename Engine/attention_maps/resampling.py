@@ -12,13 +12,13 @@ import numpy as np
 
 from attention_maps.errors import ImageError
 from attention_maps.geometry import index_transform
-from attention_maps.interpolation_aligned import aligned_axes, along_axis, interpolate_aligned
-from attention_maps.interpolation_oblique import (
-    chunks,
-    coordinates_of,
-    interpolate_oblique,
+from attention_maps.interpolation_aligned import (
+    aligned_axes,
+    along_axis,
+    interpolate_aligned,
     is_inside,
 )
+from attention_maps.interpolation_oblique import Field, chunks, interpolate_oblique
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -60,16 +60,10 @@ def resample(
         raise ImageError(f"Expected interpolation 'linear' or 'nearest', got '{interpolation}'.")
     if isinstance(outside, str) and outside != "edge":
         raise ImageError(f"Expected outside='edge' or a number, got '{outside}'.")
-    matrix, offset = index_transform(source, target)
-    result = np.empty((values.shape[0], *target.shape), dtype=np.float32)
-    axes = aligned_axes(matrix, target.shape)
-    if axes is None:
-        everywhere = outside == "edge"
-        interpolate_oblique(values, matrix, offset, result, interpolation, everywhere)
-    else:
-        interpolate_aligned(values, matrix, offset, axes, result, interpolation)
-    if outside != "edge":
-        fill_outside(result, source, target, float(outside))
+    if outside == "edge":
+        return _interpolate(values, source, target, interpolation, None)
+    result = _interpolate(values, source, target, interpolation, source)
+    fill_outside(result, source, target, float(outside))
     return result
 
 
@@ -86,7 +80,8 @@ def place(array: ArrayLike, layer_grid: Grid, field: Grid, target: Grid) -> Floa
     Returns:
         (C, *target.shape), float32.
     """
-    result = resample(array, layer_grid, target)
+    values = _checked_array(array, layer_grid)
+    result = _interpolate(values, layer_grid, target, "linear", field)
     fill_outside(result, field, target, 0.0)
     return result
 
@@ -125,20 +120,39 @@ def fill_outside(array: Float32Array, grid: Grid, target: Grid, value: float) ->
         target: Grid of the array.
         value: What the others become.
     """
-    matrix, offset = index_transform(grid, target)
-    axes = aligned_axes(matrix, target.shape)
+    seen = Field(*index_transform(grid, target), grid.shape)
+    axes = aligned_axes(seen.matrix, target.shape)
     if axes is None:
         for start, stop in chunks(target.shape):
-            coordinates = coordinates_of(matrix, offset, start, (stop - start, *target.shape[1:]))
-            array[:, start:stop][:, ~is_inside(coordinates, grid.shape)] = value
+            chunk = array[:, start:stop]
+            np.copyto(chunk, value, where=~seen.inside_of_chunk(start, chunk.shape[1:]))
         return
     for axis, source_axis in enumerate(axes):
-        along = along_axis(matrix, offset, axis, source_axis, target.shape[axis])
-        beyond = np.flatnonzero(~is_inside([along], [grid.shape[source_axis]]))
+        along = along_axis(seen.matrix, seen.offset, axis, source_axis, target.shape[axis])
+        beyond = np.flatnonzero(~is_inside(along, grid.shape[source_axis]))
         moved = np.moveaxis(array, 1 + axis, 0)
         for run in np.split(beyond, np.flatnonzero(np.diff(beyond) > 1) + 1):
             if run.size:
                 moved[run[0] : run[-1] + 1] = value
+
+
+def _interpolate(
+    values: NDArray[np.generic],
+    source: Grid,
+    target: Grid,
+    interpolation: Interpolation,
+    within: Grid | None,
+) -> Float32Array:
+    """Interpolate with repeated edges; what is not `within` a grid may come out as anything."""
+    matrix, offset = index_transform(source, target)
+    result = np.empty((values.shape[0], *target.shape), dtype=np.float32)
+    axes = aligned_axes(matrix, target.shape)
+    if axes is not None:
+        interpolate_aligned(values, matrix, offset, axes, result, interpolation)
+    else:
+        seen = Field(*index_transform(within, target), within.shape) if within else None
+        interpolate_oblique(values, matrix, offset, result, interpolation, seen)
+    return result
 
 
 def _checked_array(array: ArrayLike, source: Grid) -> NDArray[np.generic]:
