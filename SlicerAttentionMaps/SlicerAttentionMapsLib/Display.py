@@ -1,0 +1,200 @@
+"""How an attention map, the model's answer and a mask are shown over the scan."""
+
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from . import ColorTables
+
+# Bright, and absent from both color tables.
+ANSWER_COLORS = ((0.25, 1.0, 0.35), (1.0, 0.4, 1.0), (0.1, 0.95, 0.85), (0.75, 0.6, 1.0))
+MASK_COLOR = (0.2, 0.75, 1.0)
+EVIDENCE_ATTRIBUTE = "AttentionMaps.Evidence"
+# Interpolation may round the hottest pixel just above the largest voxel, and a saved scene keeps
+# six digits of a threshold: the pixel must stay visible.
+_ROUNDING = 1.0001
+# Negative values this small beside the largest one are rounding, not a sign.
+_SIGN_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """What `styleOverlay` decided.
+
+    Attributes:
+        signed: a diverging table centered at 0, or a sequential one from 0.
+        maximum: the largest absolute value, in the map's own unit; 0 means no evidence.
+        hiddenBelow: weaker absolute values are not drawn.
+    """
+
+    signed: bool
+    maximum: float
+    hiddenBelow: float
+
+    @property
+    def evidence(self) -> bool:
+        return self.maximum > 0
+
+    @property
+    def colorRange(self) -> tuple[float, float]:
+        """Values of the first and last color; 0..1 where there is no evidence."""
+        upper = self.maximum if self.evidence else 1.0
+        return (-upper if self.signed else 0.0, upper)
+
+
+def createOverlay(scanNode, mapArray: np.ndarray, name: str):
+    """Add a scalar volume that holds a map on the scan's own grid; the scan is not touched.
+
+    Args:
+        scanNode: `vtkMRMLScalarVolumeNode` in a scene.
+        mapArray: the signed map, shape (K, J, I), any real dtype; stored as float32.
+        name: the new node's name.
+
+    Returns:
+        The new `vtkMRMLScalarVolumeNode`, under the same parent transform as the scan.
+    """
+    expected = scanNode.GetImageData().GetDimensions()[::-1]
+    if tuple(mapArray.shape) != expected:
+        raise ValueError(
+            f"An overlay on '{scanNode.GetName()}' needs an array of shape (K, J, I) = {expected}, "
+            f"but got {tuple(mapArray.shape)}: place the map on the scan's grid first."
+        )
+    _largestMagnitude(mapArray, name)
+    scene = scanNode.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(mapArray, dtype=np.float32))
+    matrix = vtk.vtkMatrix4x4()
+    scanNode.GetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveTransformNodeID(scanNode.GetTransformNodeID())
+    return node
+
+
+def styleOverlay(overlayNode, *, signed: bool, hiddenFraction: float = 0.1) -> OverlayStyle:
+    """Give a map its colors, its range and its threshold.
+
+    Args:
+        overlayNode: a scalar volume with the raw map.
+        signed: whether the method can answer with both signs.
+        hiddenFraction: values below this share of the largest absolute one are hidden, 0..1.
+    """
+    if not 0 <= hiddenFraction < 1:
+        raise ValueError(f"hiddenFraction must be in [0, 1), but is {hiddenFraction}.")
+    array = slicer.util.arrayFromVolume(overlayNode)
+    maximum = _largestMagnitude(array, overlayNode.GetName())
+    if not signed and array.min() < -_SIGN_TOLERANCE * maximum:
+        raise ValueError(
+            f"'{overlayNode.GetName()}' is shown as a map without sign, but its smallest value is "
+            f"{array.min():.3g}: pass signed=True."
+        )
+    style = OverlayStyle(signed, maximum, hiddenFraction * maximum)
+    scene = overlayNode.GetScene()
+    if signed:
+        colorNode = ColorTables.divergingColorNode(scene, hiddenFraction)
+    else:
+        colorNode = ColorTables.sequentialColorNode(scene)
+
+    overlayNode.CreateDefaultDisplayNodes()
+    displayNode = overlayNode.GetScalarVolumeDisplayNode()
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetAndObserveColorNodeID(colorNode.GetID())
+    displayNode.SetWindowLevelMinMax(*style.colorRange)
+    _setThreshold(displayNode, style)
+    displayNode.SetInterpolate(True)
+    overlayNode.SetAttribute(EVIDENCE_ATTRIBUTE, "yes" if style.evidence else "none")
+    return style
+
+
+def _setThreshold(displayNode, style: OverlayStyle) -> None:
+    """Hide the weakest values; without evidence hide all."""
+    upper = style.colorRange[1] * _ROUNDING
+    if not style.evidence:
+        lower = style.colorRange[1]
+    elif style.signed:
+        lower = -upper  # the color table hides the weak ones on both sides of zero
+    else:
+        lower = style.hiddenBelow
+    displayNode.SetAutoThreshold(False)
+    displayNode.SetThreshold(lower, upper)
+    displayNode.SetApplyThreshold(True)
+
+
+def _largestMagnitude(array: np.ndarray, name: str) -> float:
+    if array.size == 0 or not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise ValueError(
+            f"'{name}' must hold finite values only, but {bad} of {array.size} are NaN or "
+            "infinite: the run that made it went wrong; do not display it."
+        )
+    return float(np.abs(array).max())
+
+
+def addLegend(overlayNode, title: str, viewNodeIds=()):
+    """Show a color legend of the overlay in slice views.
+
+    Args:
+        overlayNode: a styled overlay.
+        title: names method and layer.
+        viewNodeIds: slice or 3D views that show it; all of them if empty.
+
+    Returns:
+        The `vtkMRMLColorLegendDisplayNode`.
+    """
+    legendNode = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(overlayNode)
+    noEvidence = overlayNode.GetAttribute(EVIDENCE_ATTRIBUTE) == "none"
+    legendNode.SetTitleText(f"{title}\nno evidence" if noEvidence else title)
+    legendNode.SetLabelFormat("%.3g")  # raw maps may be as small as 1e-9
+    legendNode.SetNumberOfLabels(5)
+    legendNode.SetViewNodeIDs(list(viewNodeIds))
+    legendNode.SetVisibility(True)
+    return legendNode
+
+
+def addOutlines(labelNode, name: str, colors, *, thickness: int = 2):
+    """Add a segmentation that draws each label of a volume as an outline in the slice views.
+
+    Args:
+        labelNode: scalar or label map volume with whole numbers, 0 is background.
+        name: name of the segmentation, and of its segment where there is only one label.
+        colors: (red, green, blue) 0..1 of each label, smallest first; used again if they run out.
+        thickness: of the lines, in pixels.
+
+    Returns:
+        The `vtkMRMLSegmentationNode`; it has no segment if all voxels are background.
+    """
+    scene = labelNode.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(labelNode)
+    node.SetAndObserveTransformNodeID(labelNode.GetTransformNodeID())
+    labels = slicer.util.arrayFromVolume(labelNode)
+    values = [value for value in np.unique(labels) if value != 0]
+    for value, color in zip(values, cycle(colors), strict=False):
+        segmentName = name if len(values) == 1 else f"{name}: {value:g}"
+        image = _binaryImage(labelNode, labels == value)
+        node.AddSegmentFromBinaryLabelmapRepresentation(image, segmentName, color)
+
+    displayNode = node.GetDisplayNode()
+    displayNode.SetVisibility2DFill(False)
+    displayNode.SetVisibility2DOutline(True)
+    displayNode.SetOpacity2DOutline(1.0)
+    displayNode.SetSliceIntersectionThickness(thickness)
+    displayNode.SetVisibility3D(False)
+    return node
+
+
+def _binaryImage(volumeNode, mask: np.ndarray):
+    """Return a boolean (K, J, I) array as `vtkOrientedImageData` on the volume's grid."""
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(mask.shape[::-1])
+    values = numpy_to_vtk(np.ascontiguousarray(mask, dtype=np.uint8).ravel(), deep=True)
+    image.GetPointData().SetScalars(values)
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    return image
