@@ -20,7 +20,7 @@ from attention_maps.preprocessing import NetworkInput, prepare
 from attention_maps.spec import ModelSpec, as_spec, find_sidecar
 from attention_maps.tracing.auto_layer import choose_layer
 from attention_maps.tracing.trace import Geometry, record
-from attention_maps.types import Grid, Image, LayerInfo
+from attention_maps.types import Image, LayerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +44,9 @@ class LoadedModel:
         path: Its file, or None for a module in memory.
         device: Where it runs.
         dtype: Its floating point type; inputs are cast to it.
+        lock: Held while it runs.
+        sha256: SHA-256 of its file when it was loaded, None for a module in memory.
+        operators: Number of operators of its last forward pass.
     """
 
     network: Network
@@ -52,23 +55,14 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    sha256: str | None = None
+    operators: int = 500
     _known: dict[tuple[int, ...], Geometry] = field(default_factory=dict, repr=False)
-    _sha256: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
         """What a person calls the model: the specification's name, its file, or its class."""
         return self.spec.name or (self.path.name if self.path else self.network.name)
-
-    @property
-    def sha256(self) -> str | None:
-        """SHA-256 of the model file, None for a module in memory."""
-        if self.path is None:
-            return None
-        if not self._sha256:
-            with self.path.open("rb") as file:
-                self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return self._sha256
 
     def layers(self, image: Any = None) -> list[LayerInfo]:
         """List the layers in execution order, after one forward pass without gradients.
@@ -144,6 +138,7 @@ class LoadedModel:
                 **options,
             )
             self._known.setdefault(key, trace.geometry)
+            self.operators = trace.operators
             return trace
 
     def geometry(
@@ -273,7 +268,14 @@ def load_model(
             f"module.to('{wanted}') or leave out `device`."
         )
     dtype = first.dtype if first is not None else torch.float32
-    return LoadedModel(network, as_spec(spec), path, at, dtype)
+    return LoadedModel(network, as_spec(spec), path, at, dtype, sha256=_digest(path))
+
+
+def _digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _path_of(source: Any) -> Path | None:
@@ -308,13 +310,3 @@ def _checked_device(device: str | torch.device) -> torch.device:
             "devices, counted from 0."
         )
     return wanted
-
-
-def as_grid(geometry: Geometry, name: str, grid: Grid) -> Grid:
-    """World grid of a recorded layer, given the grid of the network's input."""
-    from attention_maps.geometry import affine_of_layer
-
-    layout = geometry.layouts[name]
-    if layout is None:
-        raise LayerError(f"Layer '{name}' has no place in the image.")
-    return Grid(layout.grid, affine_of_layer(grid.affine, layout.stride, layout.offset))

@@ -1,0 +1,50 @@
+"""Whatever a caller has as an image, as an `Image`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attention_maps.errors import ImageError
+from attention_maps.types import Image
+
+
+def as_image(source: Any, axes: int | None = None) -> Image:
+    """Make an Image of a path, a list of paths, an array or a tensor.
+
+    Args:
+        source: An Image, a path or several (one per channel), or an array or tensor (C, *spatial),
+            (1, C, *spatial), or *spatial alone where `axes` tells that it has no channel axis.
+        axes: Number of spatial axes that the network expects, where it is known.
+
+    Raises:
+        ImageError: If it is none of these, or a batch of more than one.
+    """
+    if isinstance(source, Image):
+        return source
+    if isinstance(source, str) or hasattr(source, "__fspath__"):
+        from attention_maps.image_io import read_image
+
+        return read_image(source)
+    if isinstance(source, list | tuple) and source:
+        if all(isinstance(item, str) or hasattr(item, "__fspath__") for item in source):
+            from attention_maps.image_io import read_image
+
+            return read_image(list(source))
+    if not isinstance(source, np.ndarray) and not hasattr(source, "detach"):
+        raise ImageError(
+            "Expected an Image, a path, a list of paths, or an array (C, *spatial), got "
+            f"{type(source).__name__}."
+        )
+    shape = tuple(source.shape)
+    if axes is not None and len(shape) == axes + 2 or len(shape) == 5:
+        if shape[0] != 1:
+            raise ImageError(
+                f"Expected one image, got a batch of {shape[0]} with shape {shape}; explain them "
+                "one by one."
+            )
+        source = source[0]
+    elif axes is not None and len(shape) == axes:
+        source = source[None]
+    return Image(source)

@@ -1,0 +1,189 @@
+"""The network seen from its input: what perturbation and input-gradient methods work with."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from attention_maps.errors import MethodError, ModelRunError
+from attention_maps.resampling import resample
+from attention_maps.tracing.guided import GuidedMode
+from attention_maps.tracing.trace import INPUT, LayerTrace
+from attention_maps.types import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from attention_maps.model import LoadedModel
+    from attention_maps.progress import Progress
+    from attention_maps.questions import Question
+    from attention_maps.tracing.trace import Trace
+
+VOXELS_PER_BATCH = {"cpu": 1 << 21, "cuda": 1 << 24}
+
+
+class NetworkProbe:
+    """One model, one input, one question.
+
+    Args:
+        model: The model.
+        inputs: (1, C, *spatial) input.
+        question: What is scored.
+        to_logits: What makes logits of the network's output, None where it gives logits.
+        traced: Gives the recorded forward pass of `inputs` with the input among its layers.
+        layer: Recorded layer for methods that need one.
+        progress: Where batches are reported.
+        batch_size: Inputs per batch; None for as many as fit.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        inputs: torch.Tensor,
+        question: Question,
+        to_logits: Callable[[torch.Tensor], torch.Tensor] | None,
+        traced: Callable[[], Trace],
+        layer: LayerTrace | None,
+        progress: Progress,
+        batch_size: int | None = None,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.question = question
+        self._to_logits = to_logits
+        self._traced = traced
+        self._layer = layer
+        self._progress = progress
+        self._batch_size = batch_size
+        self.span = (0.1, 1.0)
+
+    @property
+    def activations(self) -> torch.Tensor:
+        """(1, K, *grid) activations of the layer."""
+        layer = self._checked_layer()
+        assert layer.layout is not None  # noqa: S101 - checked when the layer was chosen
+        return layer.layout.to_grid(layer.activations)
+
+    def score(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Scores (N,) of inputs (N, C, *spatial)."""
+        trace = self.model.run(inputs, gradients=False, tick=self._progress.tick)
+        return self._scores(trace)
+
+    def _scores(self, trace: Trace) -> torch.Tensor:
+        logits = trace.logits if self._to_logits is None else self._to_logits(trace.logits)
+        if logits.ndim > 2 and self.question.terms and self.question.terms[0].where is None:
+            logits = logits.flatten(1)
+        return self.question.score(logits)
+
+    def gradient(self, inputs: torch.Tensor, *, guided: bool = False) -> torch.Tensor:
+        """Gradients of the scores with respect to inputs (N, C, *spatial)."""
+        tick = self._progress.tick
+        if inputs is self.inputs and not guided:
+            trace = self._traced()
+            return trace.gradients(self._seed(trace), [INPUT], tick=tick)[0]
+        mode = GuidedMode()
+        with mode if guided else contextlib.nullcontext():
+            trace = self.model.run(inputs, [INPUT], tick=tick)
+        if guided and not mode.gated:
+            raise MethodError(
+                "Guided backpropagation found no ReLU or other activation function in this model; "
+                "use saliency or integrated_gradients."
+            )
+        return trace.gradients(self._seed(trace), [INPUT], tick=tick, keep=False)[0]
+
+    def _seed(self, trace: Trace) -> torch.Tensor:
+        return seed_of(self.question, trace.logits, self._to_logits)
+
+    def score_without(self, channels: Sequence[int]) -> torch.Tensor:
+        """Scores (N,) with one channel of the layer set to zero in each."""
+        layer = self._checked_layer()
+        layout = layer.layout
+        assert layout is not None  # noqa: S101 - checked when the layer was chosen
+
+        def silence(output: torch.Tensor) -> torch.Tensor:
+            changed = output.clone()
+            for row, channel in enumerate(channels):
+                layout.channel_slice(changed[row : row + 1], channel).zero_()
+            return changed
+
+        if len(channels) > 1 and layout.parts and layout.shape[0] != 1:
+            return torch.cat([self.score_without([channel]) for channel in channels])
+        inputs = self.inputs.expand(len(channels), *self.inputs.shape[1:])
+        trace = self.model.run(
+            inputs, gradients=False, tick=self._progress.tick, replace={layer.name: silence}
+        )
+        return self._scores(trace)
+
+    def on_input(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps (N, *grid) of the layer placed on the input's grid, (N, *spatial)."""
+        layout = self._checked_layer().layout
+        assert layout is not None  # noqa: S101 - checked when the layer was chosen
+        axes = len(layout.grid)
+        affine = np.eye(4)
+        affine[:axes, :axes] = np.diag(layout.stride)
+        affine[:axes, 3] = layout.offset
+        target = Grid(tuple(self.inputs.shape[2:]), np.eye(4))
+        placed = resample(maps.float().cpu().numpy(), Grid(layout.grid, affine), target)
+        return torch.from_numpy(placed).to(self.inputs)
+
+    def batches(self, count: int, label: str) -> Iterator[range]:
+        """Split `count` runs in batches that fit, reporting progress."""
+        size = min(self._size_of_batch(), count)
+        start, end = self.span
+        for first in range(0, count, size):
+            share = (end - start) / count
+            part = range(first, min(first + size, count))
+            self._progress.stage(
+                f"{label}: {first + 1} of {count}",
+                start + share * first,
+                start + share * (first + len(part)),
+                self.model.operators,
+            )
+            yield part
+
+    def _size_of_batch(self) -> int:
+        if self._batch_size is None:
+            voxels = self.inputs[0, 0].numel()
+            most = VOXELS_PER_BATCH.get(self.inputs.device.type, 1 << 21) // voxels
+            self._batch_size = max(1, min(64, most))
+            if self._batch_size > 1 and not self._takes_batches():
+                self._batch_size = 1
+        return self._batch_size
+
+    def _takes_batches(self) -> bool:
+        """Whether two inputs at once give what each gives alone; traces may have baked in one."""
+        both = torch.cat([self.inputs, self.inputs.flip(-1)])
+        try:
+            together = self.model.run(both, gradients=False).logits
+            alone = self.model.run(both[1:], gradients=False).logits
+        except ModelRunError:
+            return False
+        if together.shape[0] != 2:
+            return False
+        limit = 1e-3 * float(alone.abs().max())
+        return float((together[1] - alone[0]).abs().max()) <= limit
+
+    def _checked_layer(self) -> LayerTrace:
+        if self._layer is None:
+            raise MethodError("This method needs a layer.")
+        return self._layer
+
+
+def seed_of(
+    question: Question,
+    output: torch.Tensor,
+    to_logits: Callable[[torch.Tensor], torch.Tensor] | None,
+) -> torch.Tensor:
+    """Gradient of the summed scores with respect to the network's output, of its shape."""
+    flat = output.ndim > 2 and bool(question.terms) and question.terms[0].where is None
+    if to_logits is None:
+        seed = question.seed(output.flatten(1) if flat else output)
+        return seed.reshape(output.shape)
+    with torch.enable_grad():
+        leaf = output.detach().requires_grad_()
+        logits = to_logits(leaf)
+        seed = question.seed(logits.detach().flatten(1) if flat else logits.detach())
+        return torch.autograd.grad(logits, leaf, seed.reshape(logits.shape))[0]

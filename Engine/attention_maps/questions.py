@@ -1,0 +1,99 @@
+"""A target that has been resolved against an answer: a score, and its gradient on the logits.
+
+Work is done on logits, before softmax or sigmoid, and sums run in at least float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One class's logit, somewhere.
+
+    Args:
+        index: Index of the class.
+        where: (*spatial) bool mask over which it is summed, a voxel, or None for classification.
+        weight: Factor, -1 for the class that another is held against.
+    """
+
+    index: int
+    where: torch.Tensor | tuple[int, ...] | None = None
+    weight: float = 1.0
+
+    def score(self, logits: torch.Tensor) -> torch.Tensor:
+        """(B,) weighted sum of the class's logits."""
+        values = logits[:, self.index]
+        if isinstance(self.where, tuple):
+            values = values[(slice(None), *self.where)]
+        values = values.float() if values.dtype != torch.float64 else values
+        if isinstance(self.where, torch.Tensor):
+            values = torch.where(self.where, values, 0).flatten(1).sum(1)
+        return self.weight * values
+
+    def add_seed(self, seed: torch.Tensor) -> None:
+        """Add the gradient of the score with respect to the logits."""
+        values = seed[:, self.index]
+        if isinstance(self.where, torch.Tensor):
+            values.add_(self.where, alpha=self.weight)
+        elif isinstance(self.where, tuple):
+            values[(slice(None), *self.where)] += self.weight
+        else:
+            values += self.weight
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked, in terms of the network's answer.
+
+    Args:
+        text: What is asked, for captions and provenance.
+        terms: Sum of these.
+        function: Any function of the logits instead: (B, classes, *spatial) -> (B,).
+        note: What a reader must know, such as that the class was not predicted at all.
+    """
+
+    text: str
+    terms: tuple[Term, ...] = ()
+    function: Callable[[torch.Tensor], torch.Tensor] | None = None
+    note: str = ""
+
+    def score(self, logits: torch.Tensor) -> torch.Tensor:
+        """(B,) scores of logits (B, classes, *spatial)."""
+        if self.function is not None:
+            return self.function(logits)
+        return torch.stack([term.score(logits) for term in self.terms]).sum(0)
+
+    def seed(self, logits: torch.Tensor) -> torch.Tensor:
+        """Gradient of the summed scores with respect to the logits, of their shape."""
+        if self.function is None:
+            seed = torch.zeros_like(logits)
+            for term in self.terms:
+                term.add_seed(seed)
+            return seed
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            scores = self.function(leaf)
+            if not scores.requires_grad:
+                return torch.zeros_like(logits)
+            return torch.autograd.grad(scores.sum(), leaf)[0]
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes that are asked about."""
+        return tuple(term.index for term in self.terms)
+
+    @property
+    def voxels(self) -> int | None:
+        """Number of voxels of the answer that are asked about, None for classification."""
+        where = self.terms[0].where if self.terms else None
+        if where is None:
+            return None
+        return 1 if isinstance(where, tuple) else int(where.sum())
