@@ -177,6 +177,18 @@ def test_qform_counts_where_the_sform_is_unset(tmp_path):
     same(read_image(tmp_path / "qform.nii"), phantom(OBLIQUE))
 
 
+def test_sform_goes_before_a_qform_that_differs_with_a_warning(tmp_path, caplog):
+    file = nibabel.Nifti1Image(phantom(OBLIQUE).array[0], OBLIQUE)
+    file.set_sform(OBLIQUE, 4)
+    file.set_qform(OBLIQUE @ from_matvec(np.eye(3), [1, 0, 0]), 1)
+    nibabel.save(file, tmp_path / "both.nii")
+    same(read_image(tmp_path / "both.nii"), phantom(OBLIQUE))
+    assert "sform and qform of" in caplog.text
+    caplog.clear()
+    read_image(write_image(phantom(OBLIQUE), tmp_path / "one.nii"))
+    assert not caplog.text
+
+
 def test_without_sform_and_qform_voxels_lie_where_itk_puts_them(tmp_path):
     data = phantom(OBLIQUE).array[0]
     file = nibabel.Nifti1Image(data, None)
@@ -534,7 +546,7 @@ def test_missing_file(tmp_path):
         read_image(tmp_path / "none.nii.gz")
 
 
-@pytest.mark.parametrize("source", [[], (), 3, None, [None]])
+@pytest.mark.parametrize("source", [[], (), 3, None, [None], "", [""], b"scan.nii"])
 def test_what_is_no_path_is_refused(source):
     with pytest.raises(ImageError, match="path"):
         read_image(source)
@@ -602,6 +614,23 @@ def test_unknown_units_in_a_header_count_as_mm(tmp_path):
     file.header["xyzt_units"] = 5
     nibabel.save(file, tmp_path / "units.nii")
     same(read_image(tmp_path / "units.nii"), phantom(OBLIQUE))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd"])
+def test_damaged_headers_are_refused_or_read_but_never_crash(suffix, tmp_path):
+    content = write_image(phantom(OBLIQUE), tmp_path / f"whole{suffix}").read_bytes()
+    path, rng = tmp_path / f"damaged{suffix}", np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        damaged = bytearray(content)
+        for position in rng.integers(0, 352, 4):
+            damaged[position] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_image(path)
+        except ImageError as error:
+            refused += "\n" not in str(error)
+    assert refused > 10
 
 
 @pytest.mark.parametrize("kind", ["complex", "rgb"])

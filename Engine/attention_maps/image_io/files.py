@@ -37,8 +37,9 @@ def reason_of(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     stack = [line for line in lines if line.startswith("[nrrd]")]
     message = [line for line in lines if re.search(r"(ITK|sitk::) ?ERROR:", line)]
-    reason = (stack or message or lines or [type(error).__name__])[-1]
-    return re.sub(r"^\[nrrd\] |^.*(ITK |sitk::)ERROR: (\w+\(\w+\): )?", "", reason)
+    reason = (stack or message or [" ".join(lines) or type(error).__name__])[-1]
+    reason = re.sub(r"^\[nrrd\] |^.*(ITK |sitk::)ERROR: (\w+\(\w+\): )?", "", reason)
+    return reason.rstrip(" .?!")
 
 
 @contextmanager

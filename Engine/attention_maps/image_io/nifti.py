@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +11,25 @@ import numpy as np
 
 from attention_maps.errors import ImageError
 from attention_maps.image_io.files import reason_of, suffix_of
-from attention_maps.types import Image
+from attention_maps.types import Grid, Image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+logger = logging.getLogger(__name__)
+
+FORMS_AGREE_MM = 0.1
 MM_PER_UNIT_CODE = {1: 1000.0, 3: 0.001}  # meter, micron; anything else counts as mm
 
 
 def read_nifti(path: Path) -> Image:
     """Read a NIfTI file; the 4th axis, or the 5th if the 4th is 1, holds the channels.
 
-    The affine is the sform if its code is set, else the qform. With neither, voxels are spaced
-    along the axes L, P, S from 0, as ITK and 3D Slicer place such files. Files with two axes are
-    turned to rows first.
+    The affine is the sform if its code is set, else the qform; a warning tells if both are set and
+    differ. With neither, voxels are spaced along the axes L, P, S from 0, as ITK and 3D Slicer
+    place such files. Files with two axes are turned to rows first.
     """
     import nibabel
 
@@ -35,12 +39,20 @@ def read_nifti(path: Path) -> Image:
             raise ImageError(f"Expected a NIfTI file, got {type(file).__name__}: '{path}'.")
         _check_type(file.get_data_dtype(), path)
         data = file.get_fdata(dtype=np.float32, caching="unchanged")
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, zlib.error) as error:
+    except ImageError:
+        raise
+    except (
+        nibabel.filebasedimages.ImageFileError,
+        nibabel.spatialimages.HeaderDataError,
+        OSError,
+        EOFError,
+        MemoryError,
+        OverflowError,
+        ValueError,
+        zlib.error,
+    ) as error:
         raise _unreadable(path, error) from error
-    except (ValueError, nibabel.spatialimages.HeaderDataError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise _unreadable(path, error) from error
+    _warn_if_forms_differ(file, path)
     affine = _affine_of(file)
     if data.ndim == 2:
         return Image(data.T[None], affine[:, [1, 0, 2, 3]])
@@ -101,6 +113,24 @@ def _affine_of(file: Any) -> NDArray[np.float64]:
         affine = np.diag([-zooms[0], -zooms[1], zooms[2], 1.0])
     affine[:3] *= MM_PER_UNIT_CODE.get(int(header["xyzt_units"]) & 7, 1.0)
     return affine
+
+
+def _warn_if_forms_differ(file: Any, path: Path) -> None:
+    """Say that other programs may place the image elsewhere (ITK often prefers the qform)."""
+    if file.header["sform_code"] <= 0 or file.header["qform_code"] <= 0:
+        return
+    shape = (*file.shape, 1, 1)[:3]
+    try:
+        sform, qform = Grid(shape, file.get_sform()), Grid(shape, file.get_qform())
+        agree = qform.same_as(sform, FORMS_AGREE_MM)
+    except ValueError:  # one of them is no affine at all; reading goes on if it is the qform
+        agree = False
+    if not agree:
+        logger.warning(
+            "sform and qform of '%s' place it more than %g mm apart; the sform is used.",
+            path,
+            FORMS_AGREE_MM,
+        )
 
 
 def _channels_last(data: NDArray[np.float32], path: Path) -> NDArray[np.float32]:

@@ -46,7 +46,7 @@ def read_image(source: AnyPath | Sequence[AnyPath], *, series: str | None = None
         ImageError: If a file cannot be read or is no image in this sense, or grids differ.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_one(Path(source), series)
+        return _read_one(_as_path(source), series)
     if not isinstance(source, Sequence) or not source:
         raise ImageError(
             "Expected a path, or a list of at least one path (one channel each), "
@@ -66,9 +66,9 @@ def read_image(source: AnyPath | Sequence[AnyPath], *, series: str | None = None
 
 
 def _as_path(source: object) -> Path:
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and os.fspath(source):
         return Path(source)
-    raise ImageError(f"Expected a list of paths, got {type(source).__name__} in it.")
+    raise ImageError(f"Expected a path, got {source!r} of type {type(source).__name__}.")
 
 
 def _read_one(path: Path, series: str | None) -> Image:
