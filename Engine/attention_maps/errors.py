@@ -33,5 +33,5 @@ class ModelRunError(AttentionMapsError, RuntimeError):
     """The network itself failed on this input."""
 
 
-class Cancelled(AttentionMapsError):
+class Cancelled(AttentionMapsError):  # noqa: N818 - an outcome, not an error
     """The progress callback returned False."""

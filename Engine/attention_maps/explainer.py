@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attention_maps.algorithms.evidence import Evidence
 from attention_maps.answer import Answer
-from attention_maps.errors import LayerError, MethodError
-from attention_maps.geometry import affine_of_layer
+from attention_maps.errors import MethodError
 from attention_maps.inputs import as_image
 from attention_maps.model import load_model
-from attention_maps.probe import NetworkProbe, seed_of
 from attention_maps.progress import Progress
-from attention_maps.provenance import describe
 from attention_maps.registry import Method, find_method, split_options
-from attention_maps.result import AttentionMap
+from attention_maps.run import Run
 from attention_maps.targets import expand_targets
 from attention_maps.tracing.trace import INPUT
 from attention_maps.types import Grid, Image
@@ -28,8 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from attention_maps.questions import Question
-    from attention_maps.tracing.layout import Layout
+    from attention_maps.result import AttentionMap
     from attention_maps.tracing.trace import Trace
     from attention_maps.types import ProgressCallback
 
@@ -66,10 +61,7 @@ class Explainer:
     def answer(self) -> Answer:
         """The network's answer with its classes, ranking and grid."""
         with self._lock:
-            if self._answer is None:
-                self._forward((), Progress(None))
-            assert self._answer is not None  # noqa: S101 - set by the forward pass
-            return self._answer
+            return self._answer or self._answer_of(self._forward((), Progress(None)))
 
     def explain(
         self,
@@ -111,8 +103,8 @@ class Explainer:
             names = self._layer_names(chosen, layer, report)
             trace = self._forward(names, report)
             targets, several = expand_targets(target, self.answer())
-            run = _Run(self, report, chosen, checked, names, batch_size, started)
-            maps = [made for item in targets for made in run.ask(trace, item, len(targets))]
+            run = Run(self, trace, report, chosen, checked, names, batch_size, started)
+            maps = [made for item in targets for made in run.ask(item)]
             report.finish()
         many = several or not isinstance(method, str) or not _is_one(layer)
         return maps if many else maps[0]
@@ -151,13 +143,16 @@ class Explainer:
                 self._check_place(trace, name)
             self._trace = trace
         if self._answer is None:
-            transform = self.to_logits(trace)
-            self._answer = Answer(
-                trace.logits if transform is None else transform(trace.logits),
-                trace.activation, trace.geometry.layout, self.model.spec,
-                self._input.grid, self._input.source,
-            )  # fmt: skip
+            self._answer = self._answer_of(trace)
         return trace
+
+    def _answer_of(self, trace: Trace) -> Answer:
+        transform = self.to_logits(trace)
+        return Answer(
+            trace.logits if transform is None else transform(trace.logits),
+            trace.activation, trace.geometry.layout, self.model.spec,
+            self._input.grid, self._input.source,
+        )  # fmt: skip
 
     def _check_place(self, trace: Trace, name: str) -> None:
         if name != INPUT:
@@ -197,112 +192,3 @@ class Explainer:
 
 def _is_one(layer: Any) -> bool:
     return isinstance(layer, str) and layer != "all"
-
-
-class _Run:
-    """One call of `explain`: all targets, layers and methods from as few passes as possible."""
-
-    def __init__(
-        self,
-        session: Explainer,
-        report: Progress,
-        methods: Sequence[Method],
-        options: dict[str, dict[str, Any]],
-        names: Sequence[str],
-        batch_size: int | None,
-        started: float,
-    ) -> None:
-        self.session = session
-        self.report = report
-        self.methods = methods
-        self.options = options
-        self.names = [name for name in names if name != INPUT]
-        self.batch_size = batch_size
-        self.started = started
-
-    def ask(self, trace: Trace, target: Any, count: int) -> list[AttentionMap]:
-        """All maps of one target."""
-        session = self.session
-        question: Question = target.resolve(session.answer())
-        to_logits = session.to_logits(trace)
-        logits = session.answer().logits
-        score = float(question.score(logits)[0])
-        gradients: dict[str, torch.Tensor] = {}
-        if self.names and any(m.gradients and m.needs != "input" for m in self.methods):
-            self.report.stage(
-                f"Following the answer back: {question.text}", 0.4, 0.9, 2 * session.model.operators
-            )
-            seed = seed_of(question, trace.logits, to_logits)
-            found = trace.gradients(seed, self.names, tick=self.report.tick)
-            gradients = dict(zip(self.names, found, strict=True))
-        maps = []
-        for name in self.names:
-            layer = trace.layers[name]
-            if layer.layout is None:
-                raise LayerError(f"Layer '{name}' has no place in the image.")
-            gradient = gradients.get(name)
-            evidence = Evidence(
-                [layer.layout.to_grid(layer.activations)],
-                [] if gradient is None else [layer.layout.to_grid(gradient)],
-            )
-            for item in self.methods:
-                if item.needs != "input":
-                    maps.append(self._layer_map(item, evidence, trace, name, question, score))
-        for item in self.methods:
-            if item.needs == "input":
-                values = item.function(self._probe(question, None), **self.options[item.name])
-                maps.append(self._wrap(item, values, INPUT, None, question, score))
-        return maps
-
-    def _layer_map(
-        self,
-        item: Method,
-        evidence: Evidence,
-        trace: Trace,
-        name: str,
-        question: Question,
-        score: float,
-    ) -> AttentionMap:
-        options = self.options[item.name]
-        if item.needs == "layer":
-            values = item.function(evidence, **options)
-        else:
-            values = item.function(evidence, self._probe(question, trace.layers[name]), **options)
-        if isinstance(values, list):
-            return self._wrap(item, values[0], name, trace.layers[name].layout, question, score)
-        return self._wrap(item, values, name, None, question, score)
-
-    def _probe(self, question: Question, layer: Any) -> NetworkProbe:
-        session = self.session
-        trace = session._trace
-        assert trace is not None  # noqa: S101 - the forward pass has run
-        return NetworkProbe(
-            session.model, session.tensor, question, session.to_logits(trace),
-            lambda: session.traced_input(self.report), layer, self.report, self.batch_size,
-        )  # fmt: skip
-
-    def _wrap(
-        self,
-        item: Method,
-        values: torch.Tensor,
-        name: str,
-        layout: Layout | None,
-        question: Question,
-        score: float,
-    ) -> AttentionMap:
-        """A map of the layer's grid, or of the input's where there is no layout."""
-        session = self.session
-        affine = session.field.affine
-        if layout is not None:
-            affine = affine_of_layer(affine, layout.stride, layout.offset)
-        raw = Image(values.detach().float().cpu().numpy(), affine)
-        defaults = {key: option.default for key, option in item.options.items()}
-        provenance = describe(
-            session.model, session.answer(), item, {**defaults, **self.options[item.name]},
-            name, layout, question, score, session.field, session.source,
-            time.perf_counter() - self.started, bool(raw.array.any()),
-        )  # fmt: skip
-        return AttentionMap(
-            raw, session.field, session.source, score, name, item.name, question.text,
-            item.signed, provenance, session.answer(),
-        )  # fmt: skip

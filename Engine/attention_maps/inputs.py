@@ -23,22 +23,21 @@ def as_image(source: Any, axes: int | None = None) -> Image:
     """
     if isinstance(source, Image):
         return source
-    if isinstance(source, str) or hasattr(source, "__fspath__"):
+    if _is_path(source):
         from attention_maps.image_io import read_image
 
         return read_image(source)
-    if isinstance(source, list | tuple) and source:
-        if all(isinstance(item, str) or hasattr(item, "__fspath__") for item in source):
-            from attention_maps.image_io import read_image
+    if isinstance(source, list | tuple) and source and all(map(_is_path, source)):
+        from attention_maps.image_io import read_image
 
-            return read_image(list(source))
+        return read_image(list(source))
     if not isinstance(source, np.ndarray) and not hasattr(source, "detach"):
         raise ImageError(
             "Expected an Image, a path, a list of paths, or an array (C, *spatial), got "
             f"{type(source).__name__}."
         )
     shape = tuple(source.shape)
-    if axes is not None and len(shape) == axes + 2 or len(shape) == 5:
+    if (axes is not None and len(shape) == axes + 2) or len(shape) == 5:
         if shape[0] != 1:
             raise ImageError(
                 f"Expected one image, got a batch of {shape[0]} with shape {shape}; explain them "
@@ -48,3 +47,7 @@ def as_image(source: Any, axes: int | None = None) -> Image:
     elif axes is not None and len(shape) == axes:
         source = source[None]
     return Image(source)
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str) or hasattr(source, "__fspath__")

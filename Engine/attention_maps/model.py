@@ -24,7 +24,6 @@ from attention_maps.types import Image, LayerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from os import PathLike
 
     from attention_maps.models.base import Network
     from attention_maps.tracing.trace import Trace
@@ -141,9 +140,7 @@ class LoadedModel:
             self.operators = trace.operators
             return trace
 
-    def geometry(
-        self, inputs: torch.Tensor, tick: Callable[[], None] | None = None
-    ) -> Geometry:
+    def geometry(self, inputs: torch.Tensor, tick: Callable[[], None] | None = None) -> Geometry:
         """Where every layer lies for inputs of this size; one forward pass the first time."""
         key = tuple(inputs.shape[1:])
         if key not in self._known:
@@ -226,7 +223,7 @@ class LoadedModel:
 
 def load_model(
     source: Any,
-    spec: ModelSpec | dict[str, Any] | str | PathLike[str] | None = None,
+    spec: ModelSpec | dict[str, Any] | str | Path | None = None,
     device: str | torch.device = "auto",
 ) -> LoadedModel:
     """Load a model; nothing in its file is executed.

@@ -48,6 +48,4 @@ def explain(
         AttentionMapsError: One of its kinds, saying what was expected, what came, what to do.
     """
     session = Explainer(model, image, spec=spec, device=device)
-    return session.explain(
-        method, layer, target, progress, batch_size=batch_size, **options
-    )
+    return session.explain(method, layer, target, progress, batch_size=batch_size, **options)

@@ -64,8 +64,7 @@ class NetworkProbe:
     def activations(self) -> torch.Tensor:
         """(1, K, *grid) activations of the layer."""
         layer = self._checked_layer()
-        assert layer.layout is not None  # noqa: S101 - checked when the layer was chosen
-        return layer.layout.to_grid(layer.activations)
+        return layer.placed.to_grid(layer.activations)
 
     def score(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of inputs (N, C, *spatial)."""
@@ -100,8 +99,7 @@ class NetworkProbe:
     def score_without(self, channels: Sequence[int]) -> torch.Tensor:
         """Scores (N,) with one channel of the layer set to zero in each."""
         layer = self._checked_layer()
-        layout = layer.layout
-        assert layout is not None  # noqa: S101 - checked when the layer was chosen
+        layout = layer.placed
 
         def silence(output: torch.Tensor) -> torch.Tensor:
             changed = output.clone()
@@ -119,8 +117,7 @@ class NetworkProbe:
 
     def on_input(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps (N, *grid) of the layer placed on the input's grid, (N, *spatial)."""
-        layout = self._checked_layer().layout
-        assert layout is not None  # noqa: S101 - checked when the layer was chosen
+        layout = self._checked_layer().placed
         axes = len(layout.grid)
         affine = np.eye(4)
         affine[:axes, :axes] = np.diag(layout.stride)

@@ -68,4 +68,3 @@ class Progress:
         self._last = time.perf_counter()
         if answer is False:
             raise Cancelled("Cancelled by the progress callback; nothing was written.")
-

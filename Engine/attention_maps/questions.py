@@ -6,7 +6,7 @@ Work is done on logits, before softmax or sigmoid, and sums run in at least floa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,7 +32,7 @@ class Term:
         """(B,) weighted sum of the class's logits."""
         values = logits[:, self.index]
         if isinstance(self.where, tuple):
-            values = values[(slice(None), *self.where)]
+            values = values[_everywhere(self.where)]
         values = values.float() if values.dtype != torch.float64 else values
         if isinstance(self.where, torch.Tensor):
             values = torch.where(self.where, values, 0).flatten(1).sum(1)
@@ -44,7 +44,7 @@ class Term:
         if isinstance(self.where, torch.Tensor):
             values.add_(self.where, alpha=self.weight)
         elif isinstance(self.where, tuple):
-            values[(slice(None), *self.where)] += self.weight
+            values[_everywhere(self.where)] += self.weight
         else:
             values += self.weight
 
@@ -97,3 +97,8 @@ class Question:
         if where is None:
             return None
         return 1 if isinstance(where, tuple) else int(where.sum())
+
+
+def _everywhere(voxel: tuple[int, ...]) -> Any:
+    """Index of a voxel in (B, *spatial)."""
+    return (slice(None), *voxel)

@@ -192,9 +192,7 @@ def find_method(name: str) -> Method:
     raise MethodError(f"Method {name!r} is not known; {hint}all: {', '.join(known)}.")
 
 
-def split_options(
-    chosen: list[Method], options: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+def split_options(chosen: list[Method], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Which method gets which option, checked.
 
     Raises:

@@ -76,9 +76,7 @@ class AttentionMap:
         raw = Image(self.raw.array / np.float32(largest), self.raw.affine)
         provenance = {**self.provenance, "normalized_by": largest}
         result = replace(self, raw=raw, provenance=provenance)
-        result.__dict__["image"] = Image(
-            self.image.array / np.float32(largest), self.grid.affine
-        )
+        result.__dict__["image"] = Image(self.image.array / np.float32(largest), self.grid.affine)
         return result
 
     def save(self, path: str | PathLike[str]) -> Path:

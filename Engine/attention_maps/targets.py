@@ -17,7 +17,7 @@ from attention_maps.questions import Question, Term
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -232,9 +232,7 @@ class CustomTarget:
         return Question(name, function=score)
 
 
-Target = (
-    ClassTarget | RegionTarget | PointTarget | ComponentTarget | ContrastTarget | CustomTarget
-)
+Target = ClassTarget | RegionTarget | PointTarget | ComponentTarget | ContrastTarget | CustomTarget
 _TARGETS = (
     ClassTarget, RegionTarget, PointTarget, ComponentTarget, ContrastTarget, CustomTarget,
 )  # fmt: skip
@@ -300,9 +298,7 @@ def find_class(name: ClassName, answer: Answer) -> int:
     if answer.classes == 1 and name == 1:
         return 0
     if not 0 <= name < answer.classes:
-        raise TargetError(
-            f"Expected a class index from 0 to {answer.classes - 1}, got {name}."
-        )
+        raise TargetError(f"Expected a class index from 0 to {answer.classes - 1}, got {name}.")
     return int(name)
 
 
@@ -345,14 +341,13 @@ def _voxel(ras: Sequence[float], answer: Answer) -> tuple[int, ...]:
     return tuple(int(v) for v in voxel)
 
 
-def _position(ras: Sequence[float]) -> str:
+def _position(ras: Iterable[float]) -> str:
     return "(" + ", ".join(f"{value:.1f}" for value in ras) + ") mm"
 
 
 def _component(mask: NDArray[np.bool_], voxel: tuple[int, ...]) -> NDArray[np.bool_]:
-    import SimpleITK as sitk
+    import SimpleITK
 
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    labels = sitk.GetArrayViewFromImage(sitk.ConnectedComponent(image))
+    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    labels = SimpleITK.GetArrayViewFromImage(SimpleITK.ConnectedComponent(image))
     return np.asarray(labels == labels[voxel])
-

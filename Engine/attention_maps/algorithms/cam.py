@@ -133,9 +133,7 @@ def _pool(gradients: torch.Tensor, size: int, pool: str) -> torch.Tensor:
         pooled = reduce[len(spatial)](gradients, kernel, ceil_mode=True)
     else:
         mean = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
-        pooled = mean[len(spatial)](
-            gradients, kernel, ceil_mode=True, count_include_pad=False
-        )
+        pooled = mean[len(spatial)](gradients, kernel, ceil_mode=True, count_include_pad=False)
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(spatial)]
     factors = [float(k) for k in kernel]
     finer = functional.interpolate(pooled, scale_factor=factors, mode=mode, align_corners=False)

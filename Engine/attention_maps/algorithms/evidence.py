@@ -94,9 +94,7 @@ def weighted_sum(weights: torch.Tensor, activations: torch.Tensor) -> torch.Tens
     return torch.bmm(weights[:, None], activations)[:, 0]
 
 
-def channel_sum(
-    quantity: Quantity, first: torch.Tensor, second: torch.Tensor
-) -> torch.Tensor:
+def channel_sum(quantity: Quantity, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Sum over channels of a quantity of two (B, K, voxels) tensors, a few channels at a time."""
     step = max(1, CHUNK_ELEMENTS // max(1, first[:, 0].numel()))
     result = quantity(first[:, :step], second[:, :step]).sum(1)

@@ -105,7 +105,8 @@ def integrated_gradients(
         steps *= 2
     if residual > 0.01 * abs(change):
         logger.warning(
-            "Integrated gradients explain the score to %.1f %% only after %d steps; raise max_steps.",
+            "Integrated gradients leave %.1f %% of the score unexplained after %d steps; "
+            "raise max_steps.",
             100 * residual / max(abs(change), 1e-30),
             steps,
         )

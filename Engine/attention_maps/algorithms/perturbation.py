@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
@@ -18,15 +18,17 @@ from attention_maps.registry import Option, method
 def occlusion(
     probe: Probe,
     *,
-    size: Annotated[int, Option("edge of the patch in voxels, 0 for an eighth of the input", 0)] = 0,
-    stride: Annotated[int, Option("voxels between patches, 0 for half of the patch", 0)] = 0,
+    size: Annotated[
+        int, Option("edge of the patch in voxels, 0 for an eighth of the input", 0)
+    ] = 0,
+    stride: Annotated[int, Option("voxels between patches, 0 for the patch's edge", 0)] = 0,
     fill: Annotated[Literal["mean", "min", "zero"], Option("what is put there")] = "mean",
 ) -> torch.Tensor:
     """What the score loses when a patch of the image is covered; overlapping patches averaged."""
     inputs = probe.inputs
     spatial = inputs.shape[2:]
     edges = [min(size or max(1, n // 8), n) for n in spatial]
-    steps = [min(stride or max(1, edge // 2), edge) for edge in edges]
+    steps = [min(stride or edge, edge) for edge in edges]
     starts = [_starts(n, e, s) for n, e, s in zip(spatial, edges, steps, strict=True)]
     patches = [
         tuple(slice(at, at + edge) for at, edge in zip(corner, edges, strict=True))
@@ -39,7 +41,8 @@ def occlusion(
     for part in probe.batches(len(patches), "Occlusion"):
         covered = inputs.repeat(len(part), *[1] * (inputs.ndim - 1))
         for row, index in enumerate(part):
-            covered[(row, slice(None), *patches[index])] = filling
+            where: Any = (row, slice(None), *patches[index])
+            covered[where] = filling
         for drop, index in zip(full - probe.score(covered), part, strict=True):
             loss[patches[index]] += drop
             count[patches[index]] += 1

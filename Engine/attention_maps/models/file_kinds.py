@@ -106,20 +106,22 @@ def _pickled_globals(path: Path) -> list[str] | None:
         head = file.read(1 << 20)
     if not head.startswith(b"\x80"):
         return None
-    names = _globals_in(head)
-    # torch's old format begins with two small pickles (magic number, protocol version)
-    return names
+    return _globals_in(head)
 
 
 def _globals_in(data: bytes) -> list[str]:
-    """Names of the classes and functions that a pickle would import; nothing is executed."""
+    """Names of the classes and functions that a pickle would import; nothing is executed.
+
+    Several pickles may follow each other: torch's old format begins with two small ones.
+    """
     names: list[str] = []
     rest = data
     while rest[:1] == b"\x80":
         strings: list[str] = []
-        position = 0
+        end = 0
         try:
             for opcode, argument, position in pickletools.genops(rest):
+                end = position or 0
                 if opcode.name == "GLOBAL":
                     names.append(str(argument))
                 elif opcode.name == "STACK_GLOBAL":
@@ -128,7 +130,7 @@ def _globals_in(data: bytes) -> list[str]:
                     strings.append(argument)
         except ValueError:
             break
-        if not position:
+        if not end:
             break
-        rest = rest[position + 1 :]
+        rest = rest[end + 1 :]
     return names

@@ -31,7 +31,7 @@ VIEWS = {
 CALL = "attention_maps::CallMethod"
 
 
-class UnsupportedOperator(Exception):
+class UnsupportedOperatorError(Exception):
     """The graph has an operator that cannot be run from Python."""
 
 
@@ -97,14 +97,14 @@ class Interpreter:
         program = self._programs[key]
         if program is not None:
             return program.run(arguments)
-        with torch.jit.optimized_execution(False):
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return ref.module._get_method(method)(*arguments[1:])
 
     def _compile(self, ref: ModuleRef, method: str) -> Program | None:
         graph = named_calls(ref.module._get_method(method).graph)
         try:
             return Program(self, graph)
-        except UnsupportedOperator as error:
+        except UnsupportedOperatorError as error:
             name = ref.path or "the network"
             logger.warning("%s runs natively, its inner layers stay hidden: %s", name, error)
             return None
@@ -143,7 +143,7 @@ class Program:
         graph: The method's graph, functions inlined.
 
     Raises:
-        UnsupportedOperator: If an operator cannot be run from Python.
+        UnsupportedOperatorError: If an operator cannot be run from Python.
     """
 
     def __init__(self, interpreter: Interpreter, graph: Any) -> None:
@@ -332,7 +332,7 @@ def _constant(node: Any) -> Any:
     try:
         value = node.output().toIValue()
     except RuntimeError as error:
-        raise UnsupportedOperator(f"constant {node}".strip()) from error
+        raise UnsupportedOperatorError(f"constant {node}".strip()) from error
     if isinstance(value, torch.Tensor) and value.requires_grad:
         return value.detach()
     return value
@@ -389,14 +389,12 @@ def _structural(node: Any) -> tuple[Callable[..., Any], bool] | None:
 def _operator(node: Any) -> Callable[..., Any]:
     """The function that a node's schema names."""
     kind = node.kind()
-    has_tensor = any(
-        value.type().isSubtypeOf(torch._C.TensorType.get()) for value in node.inputs()
-    )
+    has_tensor = any(value.type().isSubtypeOf(torch._C.TensorType.get()) for value in node.inputs())
     text = node.schema()
     if text == "(no schema)":
         if kind in PLAIN:
             return PLAIN[kind]
-        raise UnsupportedOperator(kind)
+        raise UnsupportedOperatorError(kind)
     if has_tensor and kind in TENSOR_QUESTIONS:
         return TENSOR_QUESTIONS[kind]
     schema = torch._C.parse_schema(text)
@@ -410,10 +408,10 @@ def _operator(node: Any) -> Callable[..., Any]:
     except AttributeError as error:
         if kind in PLAIN:
             return PLAIN[kind]
-        raise UnsupportedOperator(text) from error
+        raise UnsupportedOperatorError(text) from error
     keywords = [a.name for a in schema.arguments if a.kwarg_only]
     if not keywords:
-        return overload  # type: ignore[no-any-return]
+        return overload
     positional = len(schema.arguments) - len(keywords)
 
     def with_keywords(*arguments: Any) -> Any:

@@ -27,13 +27,13 @@ DTYPE_NUMBERS = {
 }  # fmt: skip
 
 
-class ScriptRaised(RuntimeError):
+class ScriptRaisedError(RuntimeError):
     """The TorchScript program raised an exception of its own."""
 
 
 def raise_exception(message: str, name: str = "Exception") -> None:
     """`raise` of a TorchScript program."""
-    raise ScriptRaised(f"{str(name).rsplit('.', 1)[-1]}: {message}")
+    raise ScriptRaisedError(f"{str(name).rsplit('.', 1)[-1]}: {message}")
 
 
 def _set_item(container: Any, key: Any, value: Any) -> Any:

@@ -49,7 +49,8 @@ class TorchScriptNetwork:
         """Parameters and buffers, then the constants of a frozen graph."""
         yield from self.module.named_parameters()
         yield from self.module.named_buffers()
-        for node in self.module.graph.findAllNodes("prim::Constant"):
+        graph: Any = self.module.graph
+        for node in graph.findAllNodes("prim::Constant"):
             if node.hasAttribute("value") and node.kindOf("value") == "t":
                 yield node.output().debugName(), node.t("value")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,8 @@ def _folded(placement: Placement, inputs: tuple[int, ...]) -> Layout | None:
             content = content[0].tokens
         factors += [(dim, factor) for factor in content]
     by_axis: list[list[int]] = [[] for _ in inputs]
-    batch, channels = [], []
+    batch: list[int] = []
+    channels: list[int] = []
     for index, (dim, factor) in enumerate(factors):
         if factor.axis is not None:
             by_axis[factor.axis].append(index)
@@ -139,7 +141,7 @@ def _regular(factors: list[Factor]) -> float | None:
     """Step of an axis that is split in factors; 0 where it has none, None where irregular."""
     if not factors:
         return 0.0
-    for outer, inner in zip(factors, factors[1:], strict=False):
+    for outer, inner in pairwise(factors):
         if abs(outer.step - inner.step * inner.size) > 1e-6:
             return None
     return factors[-1].step

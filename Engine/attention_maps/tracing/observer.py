@@ -185,19 +185,14 @@ class Observer(TorchDispatchMode):
         self, name: str, sources: list[Any], operands: list[Placement], shape: tuple[int, ...]
     ) -> Placement | None:
         rule = RULES.get(name)
-        place: Placement | None
         try:
-            if rule is None:
-                place = elementwise(operands, shape)
-            else:
-                place = rule(sources, shape)
+            place = elementwise(operands, shape) if rule is None else rule(sources, shape)
         except (AttributeError, IndexError, TypeError, ZeroDivisionError) as error:
             logger.debug("Placement of %s %s is not known: %s", name, shape, error)
             place = None
         if place is not None and place.shape == shape:
             return place
-        assert self._root is not None  # noqa: S101 - checked by the caller
-        return by_size(self._root, shape)
+        return None if self._root is None else by_size(self._root, shape)
 
     def _follow_split(self, name: str, sources: list[Any], outputs: list[torch.Tensor]) -> None:
         source = sources[0]

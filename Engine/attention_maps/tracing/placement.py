@@ -215,8 +215,10 @@ def merge(placements: Sequence[Placement], shape: Sequence[int]) -> Placement | 
     smallest = min(sum(p.field) for p in fitting)
     deciding = [p for p in fitting if sum(p.field) <= smallest * (1 + 1e-6)]
     deciding = [p for p in deciding if p.dims == deciding[0].dims]
-    offset = tuple(sum(values) / len(deciding) for values in zip(*(p.offset for p in deciding)))
-    field = tuple(max(values) for values in zip(*(p.field for p in fitting)))
+    offset = tuple(
+        sum(values) / len(deciding) for values in zip(*(p.offset for p in deciding), strict=True)
+    )
+    field = tuple(max(values) for values in zip(*(p.field for p in fitting), strict=True))
     exact = all(p.exact for p in deciding)
     return Placement(deciding[0].dims, offset, field, exact)
 

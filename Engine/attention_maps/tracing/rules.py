@@ -54,7 +54,7 @@ def _channels(placement: Placement, axes: int, count: int) -> Placement:
     """Replace the channel axis in front of the spatial ones, which the operator has summed."""
     position = len(placement.dims) - axes - 1
     dims = list(placement.dims)
-    result = placement.contracted([position]) if 0 <= position else placement
+    result = placement.contracted([position]) if position >= 0 else placement
     dims[position] = (Factor(count),)
     return result.with_dims(dims)
 
@@ -75,9 +75,7 @@ def _convolution(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | Non
             kernel = reach + 1
         else:
             low, step = padding[axis], stride[axis]
-        result = slide(
-            result, axis + 2, shape[axis + 2], kernel=kernel, stride=step, low=low
-        )
+        result = slide(result, axis + 2, shape[axis + 2], kernel=kernel, stride=step, low=low)
     return result
 
 
@@ -199,10 +197,10 @@ def _slice(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
 def _cut(source: Placement, dim: int, start: int, step: int, size: int) -> Placement:
     factor = single(source.dims[dim])
     dims = list(source.dims)
-    if factor is not None and factor.tokens and step == 1 and start + size == factor.size:
-        if start == factor.lead:
-            dims[dim] = factor.tokens
-            return source.with_dims(dims)
+    all_tokens = factor is not None and factor.lead == start and start + size == factor.size
+    if factor is not None and factor.tokens and all_tokens and step == 1:
+        dims[dim] = factor.tokens
+        return source.with_dims(dims)
     if factor is None or factor.axis is None:
         dims[dim] = (Factor(size),)
         return source.with_dims(dims)
@@ -289,10 +287,10 @@ def _cat(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
         joined.append(part.with_dims(dims))
     if any(factor.axis is not None for factor in known[0].dims[dim]):
         first = known[0]
-        factor = single(first.dims[dim])
-        if factor is not None:  # windows put side by side again, or voxels appended at the end
+        alone = single(first.dims[dim])
+        if alone is not None:  # windows put side by side again, or voxels appended at the end
             dims = list(first.dims)
-            dims[dim] = (Factor(shape[dim], factor.axis, factor.step),)
+            dims[dim] = (Factor(shape[dim], alone.axis, alone.step),)
             return first.with_dims(dims)
     return merge(joined, shape)
 

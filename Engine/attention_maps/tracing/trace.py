@@ -61,6 +61,17 @@ class LayerTrace:
     edge: GradientEdge | None
     layout: Layout | None
 
+    @property
+    def placed(self) -> Layout:
+        """The layout.
+
+        Raises:
+            LayerError: If the layer has none.
+        """
+        if self.layout is None:
+            raise LayerError(f"Layer '{self.name}' has no place in the image.")
+        return self.layout
+
 
 @dataclass
 class Geometry:
@@ -123,8 +134,8 @@ class Trace:
         Raises:
             LayerError: If the answer does not depend on one of the layers.
         """
-        edges = [self.layers[name].edge for name in names]
-        if self._root is None or any(edge is None for edge in edges):
+        edges = [edge for name in names if (edge := self.layers[name].edge) is not None]
+        if self._root is None or len(edges) < len(names):
             raise LayerError(self._no_gradient(names))
         with torch.inference_mode(False), torch.enable_grad(), _ticking(tick):
             found = torch.autograd.grad(
@@ -317,9 +328,9 @@ def _see_through(
 ) -> tuple[torch.Tensor, str | None, GradientEdge | None]:
     """Logits, name of the final activation, and where the backward pass starts."""
     last = observer.last_activation
-    if last is not None and last.output == observer.identity(answer):
-        if last.kind != "softmax" or last.dim == 1:
-            return last.logits.detach(), last.kind, last.edge
+    final = last is not None and last.output == observer.identity(answer)
+    if last is not None and final and (last.kind != "softmax" or last.dim == 1):
+        return last.logits.detach(), last.kind, last.edge
     root = get_gradient_edge(answer) if answer.requires_grad else None
     return answer.detach(), None, root
 

@@ -1,0 +1,129 @@
+"""One call of `Explainer.explain`: all targets, layers and methods, from as few passes as can be."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from attention_maps.algorithms.evidence import Evidence
+from attention_maps.geometry import affine_of_layer
+from attention_maps.probe import NetworkProbe, seed_of
+from attention_maps.provenance import describe
+from attention_maps.result import AttentionMap
+from attention_maps.tracing.trace import INPUT
+from attention_maps.types import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from attention_maps.explainer import Explainer
+    from attention_maps.progress import Progress
+    from attention_maps.questions import Question
+    from attention_maps.registry import Method
+    from attention_maps.tracing.layout import Layout
+    from attention_maps.tracing.trace import Trace
+
+
+class Run:
+    """One call of `explain`: all targets, layers and methods from as few passes as possible."""
+
+    def __init__(
+        self,
+        session: Explainer,
+        trace: Trace,
+        report: Progress,
+        methods: Sequence[Method],
+        options: dict[str, dict[str, Any]],
+        names: Sequence[str],
+        batch_size: int | None,
+        started: float,
+    ) -> None:
+        self.session = session
+        self.trace = trace
+        self.report = report
+        self.methods = methods
+        self.options = options
+        self.names = [name for name in names if name != INPUT]
+        self.batch_size = batch_size
+        self.started = started
+
+    def ask(self, target: Any) -> list[AttentionMap]:
+        """All maps of one target."""
+        session, trace = self.session, self.trace
+        question: Question = target.resolve(session.answer())
+        score = float(question.score(session.answer().logits)[0])
+        gradients = self._gradients(question)
+        maps = []
+        for name in self.names:
+            layer = trace.layers[name]
+            gradient = gradients.get(name)
+            evidence = Evidence(
+                [layer.placed.to_grid(layer.activations)],
+                [] if gradient is None else [layer.placed.to_grid(gradient)],
+            )
+            for item in self.methods:
+                if item.needs != "input":
+                    maps.append(self._layer_map(item, evidence, name, question, score))
+        for item in self.methods:
+            if item.needs == "input":
+                values = item.function(self._probe(question, None), **self.options[item.name])
+                maps.append(self._wrap(item, values, INPUT, None, question, score))
+        return maps
+
+    def _gradients(self, question: Question) -> dict[str, torch.Tensor]:
+        """Gradients at all layers, in one backward pass, where a method needs them."""
+        if not self.names or not any(m.gradients and m.needs != "input" for m in self.methods):
+            return {}
+        session, trace = self.session, self.trace
+        message = f"Following the answer back: {question.text}"
+        self.report.stage(message, 0.4, 0.9, 2 * session.model.operators)
+        seed = seed_of(question, trace.logits, session.to_logits(trace))
+        found = trace.gradients(seed, self.names, tick=self.report.tick)
+        return dict(zip(self.names, found, strict=True))
+
+    def _layer_map(
+        self, item: Method, evidence: Evidence, name: str, question: Question, score: float
+    ) -> AttentionMap:
+        trace, options = self.trace, self.options[item.name]
+        if item.needs == "layer":
+            values = item.function(evidence, **options)
+        else:
+            values = item.function(evidence, self._probe(question, trace.layers[name]), **options)
+        if isinstance(values, list):
+            return self._wrap(item, values[0], name, trace.layers[name].layout, question, score)
+        return self._wrap(item, values, name, None, question, score)
+
+    def _probe(self, question: Question, layer: Any) -> NetworkProbe:
+        session = self.session
+        return NetworkProbe(
+            session.model, session.tensor, question, session.to_logits(self.trace),
+            lambda: session.traced_input(self.report), layer, self.report, self.batch_size,
+        )  # fmt: skip
+
+    def _wrap(
+        self,
+        item: Method,
+        values: torch.Tensor,
+        name: str,
+        layout: Layout | None,
+        question: Question,
+        score: float,
+    ) -> AttentionMap:
+        """A map of the layer's grid, or of the input's where there is no layout."""
+        session = self.session
+        affine = session.field.affine
+        if layout is not None:
+            affine = affine_of_layer(affine, layout.stride, layout.offset)
+        raw = Image(values.detach().float().cpu().numpy(), affine)
+        defaults = {key: option.default for key, option in item.options.items()}
+        provenance = describe(
+            session.model, session.answer(), item, {**defaults, **self.options[item.name]},
+            name, layout, question, score, session.field, session.source,
+            time.perf_counter() - self.started, bool(raw.array.any()),
+        )  # fmt: skip
+        return AttentionMap(
+            raw, session.field, session.source, score, name, item.name, question.text,
+            item.signed, provenance, session.answer(),
+        )  # fmt: skip
