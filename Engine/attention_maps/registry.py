@@ -105,12 +105,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Metric:
-    """A registered metric: a function of a map and a mask on one grid that gives a number.
+    """A registered metric: a function of a `measures.comparison.Comparison` that gives a number.
 
     Args:
         name: Name in calls and in tables.
         label: Name for people.
-        function: Computes it.
+        function: Computes it; the map has a positive value and the mask a voxel.
         description: One line with its range and which way is better.
         reference: Paper or definition.
     """
@@ -190,6 +190,20 @@ def find_method(name: str) -> Method:
     close = difflib.get_close_matches(str(name), [*known, *aliases], n=3)
     hint = f"closest: {', '.join(close)}; " if close else ""
     raise MethodError(f"Method {name!r} is not known; {hint}all: {', '.join(known)}.")
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of a name.
+
+    Raises:
+        MethodError: If there is none, with the closest names.
+    """
+    known = metrics()
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(str(name), known, n=3)
+    hint = f"closest: {', '.join(close)}; " if close else ""
+    raise MethodError(f"Metric {name!r} is not known; {hint}all: {', '.join(known)}.")
 
 
 def split_options(chosen: list[Method], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One call of `Explainer.explain`: all targets, layers and methods, from as few passes as can be."""
+"""One call of `Explainer.explain`: all targets, layers and methods from few passes."""
 
 from __future__ import annotations
 
