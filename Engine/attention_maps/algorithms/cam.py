@@ -59,11 +59,19 @@ def grad_cam_pp(evidence: Evidence) -> Maps:
     sums = evidence.total(lambda a, g: a.sum(2))[..., None]
 
     def weight(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        alpha = torch.where(g != 0, 1 / (2 + g * sums), 0)
-        return (alpha * g.relu()).sum(2)
+        parts = zip(g.split(step, 1), sums.split(step, 1), strict=True)
+        return torch.cat([_positive_share(part, total) for part, total in parts], 1)
 
+    step = evidence.channels_at_once
     weights = evidence.total(weight)
     return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+
+
+def _positive_share(gradients: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """Sum of alpha * ReLU(G); only positive gradients count, so alpha is needed there alone."""
+    positive = gradients.relu()
+    share = positive / (positive * sums).add_(2)
+    return share.nan_to_num_(0.0, 0.0, 0.0).sum(2)
 
 
 @method(
@@ -117,8 +125,12 @@ def seg_xres_cam(
     """Between Grad-CAM and HiResCAM: gradients pooled over small windows."""
     maps = []
     for activations, gradients in zip(evidence.activations, evidence.gradients, strict=True):
-        pooled = _pool(gradients.float(), pool_size, pool)
-        maps.append(torch.einsum("bk...,bk...->b...", pooled, activations.float()).relu_())
+        total = torch.zeros_like(activations[:, 0], dtype=torch.float32)
+        step = evidence.channels_at_once
+        parts = zip(activations.split(step, 1), gradients.split(step, 1), strict=True)
+        for a, g in parts:
+            total += _pool(g.float(), pool_size, pool).mul_(a).sum(1)
+        maps.append(total.relu_())
     return maps
 
 
@@ -127,7 +139,7 @@ def _pool(gradients: torch.Tensor, size: int, pool: str) -> torch.Tensor:
     spatial = gradients.shape[2:]
     kernel = [min(size, n) for n in spatial]
     if max(kernel) == 1:
-        return gradients
+        return gradients.clone()
     if pool == "max":
         reduce = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
         pooled = reduce[len(spatial)](gradients, kernel, ceil_mode=True)

@@ -48,6 +48,11 @@ class Evidence:
         """Number of feature voxels in all windows."""
         return sum(a[0, 0].numel() for a in self.activations)
 
+    @property
+    def channels_at_once(self) -> int:
+        """Number of channels whose intermediate results fit in a small work space."""
+        return max(1, CHUNK_ELEMENTS // self.activations[0][:, 0].numel())
+
     def draw(self, picture: Quantity) -> list[torch.Tensor]:
         """One (B, *spatial) map per window of a function that gives (B, voxels)."""
         return [

@@ -76,8 +76,10 @@ def smooth_grad(
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros_like(inputs[0])
     for part in probe.batches(samples, "SmoothGrad"):
-        draws = torch.randn(len(part), *inputs.shape[1:], generator=generator)
-        total += probe.gradient(inputs + deviation * draws.to(inputs)).sum(0)
+        # One draw per copy: a draw of several at once would depend on the batch size.
+        draws = [torch.randn(inputs.shape[1:], generator=generator) for _ in part]
+        noisy = inputs + deviation * torch.stack(draws).to(inputs)
+        total += probe.gradient(noisy).sum(0)
     return (total / samples).sum(0, keepdim=True)
 
 

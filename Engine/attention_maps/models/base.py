@@ -19,10 +19,12 @@ class Network(Protocol):
     Attributes:
         kind: What it is, in words, such as "TorchScript (traced)".
         name: Class of the network.
+        aliases: Other names of modules that are registered twice -> the name they run under.
     """
 
     kind: str
     name: str
+    aliases: dict[str, str]
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run a forward pass in evaluation mode, parameters without gradients.

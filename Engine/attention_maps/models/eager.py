@@ -28,6 +28,9 @@ class EagerNetwork:
     def __init__(self, module: nn.Module) -> None:
         self.module = _unwrapped(module)
         self.name = type(self.module).__name__
+        first = {part: name for name, part in self.module.named_modules()}
+        every = self.module.named_modules(remove_duplicate=False)
+        self.aliases = {name: first[part] for name, part in every if name != first[part]}
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run in evaluation mode with parameters frozen; the module is as before afterwards."""

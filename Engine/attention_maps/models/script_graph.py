@@ -16,7 +16,7 @@ import torch
 from attention_maps.models.script_operators import PLAIN, TENSOR_QUESTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Tap = Callable[[str, str, Any], Any]
     Step = Callable[[list[Any]], None]
@@ -41,13 +41,15 @@ class ModuleRef:
     Args:
         module: The C++ module.
         path: Dotted name, empty for the network itself.
+        names: First names of modules that are registered twice.
     """
 
-    __slots__ = ("_children", "kind", "module", "path")
+    __slots__ = ("_children", "_names", "kind", "module", "path")
 
-    def __init__(self, module: Any, path: str = "") -> None:
+    def __init__(self, module: Any, path: str = "", names: Mapping[str, str] | None = None) -> None:
         self.module = module
         self.path = path
+        self._names = names or {}
         self.kind = str(module._type().name())
         self._children: dict[str, ModuleRef] = {}
 
@@ -60,7 +62,8 @@ class ModuleRef:
         if isinstance(value, torch.Tensor):
             return value.detach() if value.requires_grad else value
         if isinstance(value, torch._C.ScriptModule):
-            child = ModuleRef(value, f"{self.path}.{name}" if self.path else name)
+            path = f"{self.path}.{name}" if self.path else name
+            child = ModuleRef(value, self._names.get(path, path), self._names)
             self._children[name] = child
             return child
         return value
@@ -74,18 +77,29 @@ class Interpreter:
     """
 
     def __init__(self, module: Any) -> None:
-        self.root = ModuleRef(module)
+        self.aliases = first_names(module)
+        self.root = ModuleRef(module, names=self.aliases)
         self.tap: Tap | None = None
         self._programs: dict[tuple[str, str], Program | None] = {}
+        self._inputs = module._get_method("forward").schema.arguments
         self.by_operator = CALL not in str(named_calls(module._get_method("forward").graph))
 
     def run(self, inputs: Sequence[Any], tap: Tap | None) -> Any:
         """Run `forward`; `tap(name, kind, output)` sees each layer's output and may replace it."""
         self.tap = tap
         try:
-            return self.call(self.root, "forward", [self.root, *inputs])
+            return self.call(self.root, "forward", [self.root, *inputs, *self._defaults(inputs)])
         finally:
             self.tap = None
+
+    def _defaults(self, inputs: Sequence[Any]) -> list[Any]:
+        """Values of the inputs of `forward` that are left out."""
+        left_out = self._inputs[1 + len(inputs) :]
+        needed = [argument.name for argument in left_out if not argument.has_default_value()]
+        if needed or len(inputs) >= len(self._inputs):
+            names = ", ".join(argument.name for argument in self._inputs[1:])
+            raise TypeError(f"forward takes the inputs ({names}), but {len(inputs)} came.")
+        return [argument.default_value for argument in left_out]
 
     def call(self, ref: Any, method: str, arguments: list[Any]) -> Any:
         """Run one method of a submodule; natively where its graph cannot be run from Python."""
@@ -108,6 +122,33 @@ class Interpreter:
             name = ref.path or "the network"
             logger.warning("%s runs natively, its inner layers stay hidden: %s", name, error)
             return None
+
+
+def first_names(module: Any) -> dict[str, str]:
+    """Other names of modules that are registered twice -> the name registered first.
+
+    TorchScript makes two modules of one that has two names; the tensors in them stay shared.
+
+    Args:
+        module: The C++ module.
+    """
+    found: dict[tuple[Any, ...], str] = {}
+    names: dict[str, str] = {}
+
+    def visit(part: Any, path: str) -> list[tuple[str, int, Any]]:
+        own = [*torch._C.ParameterDict(part).items(), *torch._C.BufferDict(part).items()]
+        tensors = [(name, t.data_ptr(), t.shape) for name, t in own if t is not None and t.numel()]
+        for name, child in torch._C.ModuleDict(part).items():
+            inner = visit(child, f"{path}.{name}" if path else name)
+            tensors += [(f"{name}.{below}", *rest) for below, *rest in inner]
+        if tensors:
+            first = found.setdefault((str(part._type().name()), *tensors), path)
+            if first != path:
+                names[path] = first
+        return tensors
+
+    visit(module, "")
+    return names
 
 
 def named_calls(graph: Any) -> Any:
@@ -354,6 +395,10 @@ def _get_attribute(owner: Any, name: str) -> Any:
     return owner.attribute(name) if isinstance(owner, ModuleRef) else getattr(owner, name)
 
 
+def _number_to_tensor(number: float) -> torch.Tensor:
+    return torch.tensor(number, dtype=torch.float64 if isinstance(number, float) else None)
+
+
 def _structural(node: Any) -> tuple[Callable[..., Any], bool] | None:
     """Nodes that build and take apart, which have no schema."""
     kind = node.kind()
@@ -377,7 +422,7 @@ def _structural(node: Any) -> tuple[Callable[..., Any], bool] | None:
         low, high = node.i("beg"), node.i("end")
         return (lambda values: values[low:high]), False
     if kind == "prim::NumToTensor":
-        return torch.tensor, False
+        return _number_to_tensor, False
     if kind == "prim::Uninitialized":
         return (lambda: None), False
     if kind == "prim::ConstantChunk":

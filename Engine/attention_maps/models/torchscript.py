@@ -38,6 +38,7 @@ class TorchScriptNetwork:
                 "traced, scripted or frozen model before that step."
             )
         self._interpreter = Interpreter(module._c)
+        self.aliases = self._interpreter.aliases
         self.kind = "TorchScript (one graph)" if self._interpreter.by_operator else "TorchScript"
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
@@ -58,7 +59,8 @@ class TorchScriptNetwork:
         """Dotted names of all submodules; frozen graphs name their operators as they run."""
         if self._interpreter.by_operator:
             return []
-        return [name for name, _ in self.module.named_modules() if name]
+        names = (name for name, _ in self.module.named_modules() if name)
+        return [name for name in names if name not in self.aliases]
 
 
 @contextlib.contextmanager

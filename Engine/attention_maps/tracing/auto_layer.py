@@ -19,7 +19,7 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
         geometry: The layers, in execution order.
         which: Empty for the last layer with spatial axes before the head: for classification in
             front of the pooling, for segmentation the last decoder stage that does not hold the
-            logits themselves. "bottleneck" for the last layer of the coarsest resolution.
+            logits themselves. "bottleneck" for the last such layer of the coarsest resolution.
 
     Raises:
         LayerError: If `which` is unknown or no layer has spatial axes.
@@ -30,7 +30,7 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     if not usable:
         raise LayerError("No layer of this model has spatial axes; only input methods apply.")
     if which == "bottleneck":
-        chosen = _bottleneck(usable)
+        chosen = _bottleneck(usable, geometry)
     elif geometry.layout is None:
         chosen = usable[-1]
     else:
@@ -38,12 +38,13 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     return _shortest_name(chosen, geometry)
 
 
-def _bottleneck(usable: list[LayerInfo]) -> LayerInfo:
+def _bottleneck(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
     def coarseness(info: LayerInfo) -> float:
         return prod(abs(step) for step in info.stride or (1.0,))
 
     coarsest = max(coarseness(info) for info in usable)
-    return [info for info in usable if coarseness(info) >= coarsest * (1 - 1e-6)][-1]
+    deepest = [info for info in usable if coarseness(info) >= coarsest * (1 - 1e-6)]
+    return deepest[-1] if geometry.layout is None else _before_head(deepest, geometry)
 
 
 def _before_head(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:

@@ -318,6 +318,7 @@ def record(
     logits, activation, root = _see_through(answer, observer)
     geometry = recorder.geometry
     if known is None:
+        geometry.aliases.update(network.aliases)
         geometry.classes = int(answer.shape[1]) if answer.ndim > 1 else 1
         geometry.layout = recorder.layout_of_answer(answer)
     return Trace(inputs, logits, activation, recorder.layers, geometry, observer.operators, root)
