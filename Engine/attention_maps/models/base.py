@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +65,17 @@ class ModelKind:
 
 
 KINDS: dict[str, ModelKind] = {}
+_LOCKS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
+_LOCKS_LOCK = threading.Lock()
+
+
+def lock_of(module: Any) -> threading.RLock:
+    """The lock to hold while a module runs: hooks and modes of one module serve one run at a time.
+
+    It belongs to the module, which several loaded models in several threads may share.
+    """
+    with _LOCKS_LOCK:
+        return _LOCKS.setdefault(module, threading.RLock())
 
 
 def register_kind(kind: ModelKind) -> ModelKind:

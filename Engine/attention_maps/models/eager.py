@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from attention_maps.models.base import ModelKind, register_kind
+from attention_maps.models.base import ModelKind, lock_of, register_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class EagerNetwork:
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run in evaluation mode with parameters frozen; the module is as before afterwards."""
-        with contextlib.ExitStack() as stack:
+        with lock_of(self.module), contextlib.ExitStack() as stack:
             stack.enter_context(_evaluating(self.module))
             stack.enter_context(_frozen(self.module))
             if tap is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attention_maps.errors import ModelError
-from attention_maps.models.base import ModelKind, register_kind
+from attention_maps.models.base import ModelKind, lock_of, register_kind
 from attention_maps.models.file_kinds import is_torchscript_archive
 from attention_maps.models.script_graph import Interpreter
 
@@ -43,7 +43,7 @@ class TorchScriptNetwork:
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run in evaluation mode; the module's training flags are put back."""
-        with _evaluating(self.module):
+        with lock_of(self.module), _evaluating(self.module):
             return self._interpreter.run([inputs], tap)
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
