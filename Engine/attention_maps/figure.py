@@ -114,7 +114,7 @@ def draw_overview(result: AttentionMap, image: Any, mask: Any = None) -> Figure:
     peak = find_peak(attention)
     index = peak.index if peak else tuple(n // 2 for n in attention.grid.shape)
     outlines = _outlines(result, None if mask is None else as_image(mask, attention.ndim))
-    masks = {name: item.mask for name, item in outlines.items()}
+    masks = {name: item.mask_on for name, item in outlines.items()}
     slices = cut_slices(gray_of(scan), attention, masks, index, peak is not None)
     style = Style(result.signed or bool(attention.array.min() < 0), abs(peak.value) if peak else 0)
     title, lines, notes = _caption(result, peak, attention.grid.affine)
@@ -131,8 +131,9 @@ def _outlines(result: AttentionMap, mask: Image | None) -> dict[str, Outline]:
         first = 0 if answer.activation == "softmax" else 1
         classes = [n for n in answer.ranking() if n != answer.background]
         for index, color in zip(classes, ANSWER_COLORS, strict=False):
-            area = Image(labels.array == index + first, labels.affine)
-            found[f"Answer: {answer.class_label(index)}"] = Outline(area, color)
+            if bool(answer.predicted(index).any()):
+                name = f"Answer: {answer.class_label(index)}"
+                found[name] = Outline(labels, color, index + first)
     if mask is not None:
         found[MASK_NAME] = Outline(mask, MASK_COLOR, dashed=True)
     return found

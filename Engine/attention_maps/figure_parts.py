@@ -12,13 +12,15 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 
+from attention_maps.resampling import mask_on_grid, resample
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from attention_maps.figure_slices import Slice
-    from attention_maps.types import Image
+    from attention_maps.types import Grid, Image
 
 BACKGROUND, TEXT, FAINT = "#111317", "#eceef1", "#a0a6af"
 OPACITY = 0.8
@@ -27,17 +29,27 @@ FULL_AT = 0.6  # share of the largest absolute value from which on opacity no lo
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """The border of a mask.
+    """The border of a mask, or of one label.
 
     Args:
-        mask: One channel on any grid, not 0 inside.
+        labels: One channel on any grid.
         color: Of the line.
+        value: The label; None for all that is not 0.
         dashed: Whether the line is dashed, so that one below it stays visible.
     """
 
-    mask: Image
+    labels: Image
     color: str
+    value: int | None = None
     dashed: bool = False
+
+    def mask_on(self, grid: Grid) -> NDArray[np.bool_]:
+        """(*spatial) bool on a grid, such as that of a slice."""
+        if self.value is None:
+            return mask_on_grid(self.labels, grid)
+        source = self.labels.grid
+        array = self.labels.array
+        return resample(array, source, grid, interpolation="nearest", outside=0)[0] == self.value
 
 
 @dataclass(frozen=True)

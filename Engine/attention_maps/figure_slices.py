@@ -15,13 +15,16 @@ import numpy as np
 from attention_maps.geometry import crop_grid, reorient
 from attention_maps.image_io.pictures import picture_affine
 from attention_maps.peak import describe_position
-from attention_maps.resampling import mask_on_grid
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+
+    from attention_maps.types import Grid
+
+    Outlines = Mapping[str, Callable[[Grid], NDArray[np.bool_]]]
 
 # Of an array in LPS: plane, axis through it, letters at left, right, top, bottom; whether rows
 # have to be turned over (superior is up, but K runs to it).
@@ -67,7 +70,7 @@ class Slice:
 def cut_slices(
     scan: Image,
     attention: Image,
-    outlines: Mapping[str, Image],
+    outlines: Outlines,
     index: tuple[int, ...],
     marked: bool,
 ) -> list[Slice]:
@@ -78,7 +81,7 @@ def cut_slices(
     Args:
         scan: (1, *spatial) on the map's grid.
         attention: (1, *spatial).
-        outlines: Masks on any grid, by name.
+        outlines: By name, what gives a mask (*spatial) on a grid.
         index: The voxel, on the map's grid.
         marked: Whether it is the map's maximum.
     """
@@ -107,7 +110,7 @@ def cut_slices(
                 f"{name}  {describe_position(tuple(position), (0, 1, 2)[axis])} mm", letters,
                 (grid.spacing[rows], grid.spacing[columns]),
                 look(scan.array[0][part]), look(attention.array[0][part]),
-                {key: look(mask_on_grid(mask, slab)) for key, mask in outlines.items()},
+                {key: look(mask_on(slab)) for key, mask_on in outlines.items()},
                 (row, at[columns]) if marked else None,
             )
         )  # fmt: skip
@@ -115,10 +118,10 @@ def cut_slices(
 
 
 def _picture(
-    scan: Image, attention: Image, outlines: Mapping[str, Image], peak: tuple[int, ...] | None
+    scan: Image, attention: Image, outlines: Outlines, peak: tuple[int, ...] | None
 ) -> Slice:
     grid = attention.grid
-    found = {key: mask_on_grid(mask, grid) for key, mask in outlines.items()}
+    found = {key: mask_on(grid) for key, mask_on in outlines.items()}
     spacing = (grid.spacing[0], grid.spacing[1])
     place = (peak[0], peak[1]) if peak is not None else None
     letters = _letters_of_picture(grid.affine)
