@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from reference_methods import REFERENCES, Case
-from tiny_networks import FlatClassifier, PooledClassifier, SmallUNet, picture, seeded, traced
 
 import attention_maps as am
 from attention_maps.registry import methods
+from reference_methods import REFERENCES, Case
+from tiny_networks import FlatClassifier, PooledClassifier, SmallUNet, picture, seeded, traced
 
 METHODS = sorted(methods())
 RELATIVE = 1e-4

@@ -21,29 +21,8 @@ ACTIVATIONS = {
 }  # fmt: skip
 
 
-class _Gate(torch.autograd.Function):
-    """Identity that lets only positive gradients back."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.view_as(tensor)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        return gradients[0].clamp(min=0)
-
-
-class _GateInPlace(torch.autograd.Function):
-    """The same for an in-place activation, whose caller goes on with the same tensor."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
-        ctx.mark_dirty(tensor)
-        return tensor
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        return gradients[0].clamp(min=0)
+def _gate(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.clamp(min=0)
 
 
 class GuidedMode(TorchFunctionMode):
@@ -71,5 +50,5 @@ class GuidedMode(TorchFunctionMode):
         if not isinstance(result, torch.Tensor) or not result.requires_grad:
             return result
         self.gated += 1
-        in_place = bool(args) and result is args[0]
-        return _GateInPlace.apply(result) if in_place else _Gate.apply(result)
+        result.register_hook(_gate)  # on the operator, so that in-place ones are gated as well
+        return result

@@ -8,13 +8,15 @@ between two operators.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attention_maps.tracing.placement import Placement, by_size, input_placement
-from attention_maps.tracing.rules import RULES, _cut, elementwise
+from attention_maps.tracing.placement import Placement, by_size, input_placement, slide
+from attention_maps.tracing.rules import RULES, displaced, elementwise
+from attention_maps.tracing.rules_shape import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +32,15 @@ PROBABILITIES = {
     "aten::sigmoid_": "sigmoid",
     "aten::log_sigmoid_forward": "sigmoid",
 }
-SPLITS = {"aten::split", "aten::split_with_sizes", "aten::chunk", "aten::tensor_split"}
+SPLITS = {
+    "aten::split", "aten::split_with_sizes", "aten::chunk", "aten::tensor_split",
+    "aten::unsafe_split", "aten::unsafe_split_with_sizes", "aten::unsafe_chunk",
+}  # fmt: skip
+EMPTY = {
+    f"aten::{kind}"
+    for what in ("empty", "zeros", "ones", "full", "rand", "randn", "randint")
+    for kind in (f"new_{what}", f"{what}_like")
+}  # fmt: skip
 
 
 def signature(tensor: torch.Tensor) -> Signature:
@@ -164,7 +174,7 @@ class Observer(TorchDispatchMode):
             outputs = [item for item in _flat(result) if isinstance(item, torch.Tensor)]
         if not outputs:
             return
-        if not operands or self._root is None:
+        if not operands or self._root is None or name in EMPTY:
             for output in outputs:  # the memory may have held a tensor that had a place
                 self.placements.pop(signature(output), None)
             return
@@ -180,13 +190,34 @@ class Observer(TorchDispatchMode):
                 self.placements.pop(signature(output), None)
             else:
                 self.placements[signature(output)] = place
+                self._place_whole(output, place)
+
+    def _place_whole(self, part: torch.Tensor, place: Placement) -> None:
+        """A part that has been written into (`y[:, :, 2:-2] = x`) says where the whole lies."""
+        whole = part._base
+        if whole is None or signature(whole) in self.placements or whole.ndim != part.ndim:
+            return
+        start = part.storage_offset() - whole.storage_offset()
+        for dim in sorted(range(whole.ndim), key=lambda dim: -whole.stride(dim)):
+            first, start = divmod(start, whole.stride(dim))
+            step = part.stride(dim) / whole.stride(dim)
+            place = slide(
+                place, dim, int(whole.shape[dim]), kernel=1, stride=1 / step, low=first / step
+            )
+        exact = place.exact and 2 * part.numel() > whole.numel()
+        self.placements[signature(whole)] = replace(place, exact=exact)
 
     def _apply(
         self, name: str, sources: list[Any], operands: list[Placement], shape: tuple[int, ...]
     ) -> Placement | None:
         rule = RULES.get(name)
         try:
-            place = elementwise(operands, shape) if rule is None else rule(sources, shape)
+            if rule is not None:
+                place = rule(sources, shape)
+            elif name.startswith("aten::"):
+                place = elementwise(operands, shape)
+            else:
+                place = displaced(operands, shape)
         except (AttributeError, IndexError, TypeError, ZeroDivisionError) as error:
             logger.debug("Placement of %s %s is not known: %s", name, shape, error)
             place = None
@@ -203,7 +234,7 @@ class Observer(TorchDispatchMode):
         start = 0
         for output in outputs:
             size = 1 if name == "aten::unbind" else int(output.shape[dim])
-            place = _cut(source, dim, start, 1, size)
+            place = cut(source, dim, start, 1, size)
             if name == "aten::unbind":
                 place = place.with_dims(d for i, d in enumerate(place.dims) if i != dim)
             self.placements[signature(output)] = place

@@ -7,7 +7,7 @@ shape of its result. What is not listed is taken as working voxel by voxel.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
+from math import floor, prod
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.tracing.placement import (
@@ -15,13 +15,12 @@ from attention_maps.tracing.placement import (
     Placement,
     dim_size,
     merge,
-    reshape,
     single,
     slide,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Rule = Callable[[Sequence[Any], tuple[int, ...]], Placement | None]
 
@@ -38,7 +37,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def _per_axis(value: Any, axes: int, default: Any = None) -> list[Any]:
+def per_axis(value: Any, axes: int, default: Any = None) -> list[Any]:
     """Spread an int or a list of one over all axes."""
     if value is None or (isinstance(value, list | tuple) and not value):
         return [default] * axes
@@ -46,7 +45,7 @@ def _per_axis(value: Any, axes: int, default: Any = None) -> list[Any]:
     return values * axes if len(values) == 1 else values
 
 
-def _argument(args: Sequence[Any], index: int, default: Any = None) -> Any:
+def argument(args: Sequence[Any], index: int, default: Any = None) -> Any:
     return args[index] if len(args) > index else default
 
 
@@ -63,8 +62,8 @@ def _channels(placement: Placement, axes: int, count: int) -> Placement:
 def _convolution(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
     source, weight = args[0], args[1]
     axes = len(shape) - 2
-    stride, padding, dilation = (_per_axis(args[i], axes) for i in (3, 4, 5))
-    transposed = bool(_argument(args, 6, False))
+    stride, padding, dilation = (per_axis(args[i], axes) for i in (3, 4, 5))
+    transposed = bool(argument(args, 6, False))
     result = _channels(source, axes, shape[1])
     for axis in range(axes):
         kernel = (int(weight.shape[axis + 2]) - 1) * dilation[axis] + 1
@@ -83,15 +82,15 @@ def _convolution(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | Non
     "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "mkldnn_max_pool2d",
     "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d", "avg_pool2d", "avg_pool3d",
 )  # fmt: skip
-def _pooling(args: Sequence[Any], shape: tuple[int, ...], *, dilated: bool = True) -> Placement:
+def _pooling(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
     result = args[0]
-    axes = min(len(shape) - 1, len(result.offset))
+    axes = len(args[1])
     first = len(shape) - axes
-    kernel = _per_axis(args[1], axes)
-    stride = _per_axis(_argument(args, 2), axes)
-    padding = _per_axis(_argument(args, 3), axes, 0)
-    dilation = _argument(args, 4)
-    dilation = [1] * axes if isinstance(dilation, bool) else _per_axis(dilation, axes, 1)
+    kernel = list(args[1])
+    stride = per_axis(argument(args, 2), axes)
+    padding = per_axis(argument(args, 3), axes, 0)
+    dilation = argument(args, 4)
+    dilation = [1] * axes if isinstance(dilation, bool) else per_axis(dilation, axes, 1)
     for axis in range(axes):
         extent = (kernel[axis] - 1) * dilation[axis] + 1
         step = kernel[axis] if stride[axis] is None else stride[axis]
@@ -108,7 +107,7 @@ def _pooling(args: Sequence[Any], shape: tuple[int, ...], *, dilated: bool = Tru
 )  # fmt: skip
 def _adaptive_pooling(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
     result = args[0]
-    for dim in range(len(shape) - min(len(shape) - 1, len(result.offset)), len(shape)):
+    for dim in range(len(shape) - len(args[1]), len(shape)):
         before = dim_size(result.dims[dim])
         kernel = before / shape[dim]
         result = slide(result, dim, shape[dim], kernel=kernel, stride=kernel, low=0)
@@ -116,22 +115,55 @@ def _adaptive_pooling(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
 
 
 @rule(
-    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d",
-    "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d",
-    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
-    "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_upsample_lanczos2d_aa",
 )  # fmt: skip
-def _upsampling(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    result = args[0]
-    aligned = any(argument is True for argument in args[2:3])
-    for dim in range(2, len(shape)):
+def _interpolation(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
+    result, aligned, factors = args[0], args[2], args[3:]
+    for axis, dim in enumerate(range(2, len(shape))):
         before = dim_size(result.dims[dim])
-        if aligned and shape[dim] > 1:
-            step, low = (before - 1) / (shape[dim] - 1), 0.0
+        step, low = _source_step(before, shape[dim], argument(factors, axis)), 0.0
+        if aligned:
+            step = (before - 1) / max(shape[dim] - 1, 1)
         else:
-            step = before / shape[dim]
             low = (1 - step) / 2
         result = slide(result, dim, shape[dim], kernel=1, stride=step, low=low)
+    return result
+
+
+def _source_step(before: int, after: int, factor: float | None) -> float:
+    """Indices from one output to the next; a given scale factor counts, not the rounded sizes."""
+    return 1 / factor if factor else before / after
+
+
+@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
+def _nearest(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
+    return _nearest_neighbor(args, shape, 0.0)
+
+
+@rule("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d")
+def _nearest_exact(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
+    return _nearest_neighbor(args, shape, 0.5)
+
+
+def _nearest_neighbor(args: Sequence[Any], shape: tuple[int, ...], shift: float) -> Placement:
+    """Output i shows input floor((i + shift) * step): the mean gap to i * step is its place."""
+    result, factors = args[0], args[2:]
+    for axis, dim in enumerate(range(2, len(shape))):
+        before, after = dim_size(result.dims[dim]), shape[dim]
+        step = _source_step(before, after, argument(factors, axis))
+        shown = (min(floor((i + shift) * step + 1e-9), before - 1) for i in range(after))
+        low = -sum(index - i * step for i, index in enumerate(shown)) / after
+        result = slide(result, dim, after, kernel=1, stride=step, low=low)
+    return result
+
+
+@rule("max_unpool2d", "max_unpool3d")
+def _unpooling(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
+    result = args[0]
+    for dim in range(2, len(shape)):
+        step = dim_size(result.dims[dim]) / shape[dim]
+        result = slide(result, dim, shape[dim], kernel=1, stride=step, low=(1 - step) / 2)
     return result
 
 
@@ -147,174 +179,14 @@ def _padding(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
     return result
 
 
-@rule("view", "_unsafe_view", "reshape", "_reshape_alias", "squeeze", "unsqueeze", "flatten",
-      "squeeze_", "unsqueeze_", "unflatten", "view_copy")  # fmt: skip
-def _reshape(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
-    return reshape(args[0], shape)
-
-
-@rule("permute", "permute_copy")
-def _permute(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    return args[0].with_dims(args[0].dims[dim] for dim in args[1])
-
-
-@rule("transpose", "transpose_", "transpose_copy", "swapaxes")
-def _transpose(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    dims = list(args[0].dims)
-    first, second = args[1], args[2]
-    dims[first], dims[second] = dims[second], dims[first]
-    return args[0].with_dims(dims)
-
-
-@rule("t", "t_", "numpy_T", "mT")
-def _matrix_transpose(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    return args[0].with_dims(reversed(args[0].dims))
-
-
-@rule("expand", "expand_copy", "repeat")
-def _expand(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    source = args[0].dims
-    dims = [(Factor(size),) for size in shape]
-    for back, dim in enumerate(reversed(source), start=1):
-        if dim_size(dim) == shape[-back]:
-            dims[-back] = dim
-    return args[0].with_dims(dims)
-
-
-@rule("slice", "slice_copy", "narrow")
-def _slice(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    source = args[0]
-    dim = _argument(args, 1, 0) % len(shape)
-    start = _argument(args, 2) or 0
-    step = _argument(args, 4) or 1
-    before = dim_size(source.dims[dim])
-    start = max(start + before, 0) if start < 0 else min(start, before)
-    if start == 0 and step == 1 and before == shape[dim]:
-        return source
-    return _cut(source, dim, start, step, shape[dim])
-
-
-def _cut(source: Placement, dim: int, start: int, step: int, size: int) -> Placement:
-    factor = single(source.dims[dim])
-    dims = list(source.dims)
-    all_tokens = factor is not None and factor.lead == start and start + size == factor.size
-    if factor is not None and factor.tokens and all_tokens and step == 1:
-        dims[dim] = factor.tokens
-        return source.with_dims(dims)
-    if factor is None or factor.axis is None:
-        dims[dim] = (Factor(size),)
-        return source.with_dims(dims)
-    return slide(source, dim, size, kernel=1, stride=step, low=-start)
-
-
-@rule("select", "select_copy")
-def _select(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    source = args[0]
-    dim, index = args[1] % len(source.dims), args[2]
-    index += dim_size(source.dims[dim]) if index < 0 else 0
-    dims = list(_cut(source, dim, index, 1, 1).dims)
-    result = _cut(source, dim, index, 1, 1)
-    del dims[dim]
-    return result.with_dims(dims)
-
-
-@rule("roll")
-def _roll(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    result = args[0]
-    dims = _per_axis(_argument(args, 2), 1, 0)
-    for shift, dim in zip(_per_axis(args[1], len(dims)), dims, strict=True):
-        factor = single(result.dims[dim])
-        if factor is not None and factor.axis is not None:
-            result = result.shifted(factor.axis, -shift * factor.step)
-    return result
-
-
-@rule("flip")
-def _flip(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    result = args[0]
-    for dim in args[1]:
-        factor = single(result.dims[dim])
-        if factor is not None and factor.axis is not None:
-            result = result.shifted(factor.axis, (factor.size - 1) * factor.step)
-            dims = list(result.dims)
-            dims[dim] = (replace_step(factor, -factor.step),)
-            result = result.with_dims(dims)
-    return result
-
-
-def replace_step(factor: Factor, step: float) -> Factor:
-    """The same factor with another step."""
-    return Factor(factor.size, factor.axis, step)
-
-
-@rule("unfold")
-def _unfold(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    source, dim, size, step = args[0], args[1] % len(args[0].dims), args[2], args[3]
-    factor = single(source.dims[dim]) or Factor(dim_size(source.dims[dim]))
-    dims = list(source.dims)
-    dims[dim] = (Factor(shape[dim], factor.axis, factor.step * step),)
-    return source.with_dims([*dims, (Factor(size, factor.axis, factor.step),)])
-
-
-@rule("pixel_shuffle")
-def _pixel_shuffle(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
-    result, factor = args[0], args[1]
-    dims = list(result.dims)
-    dims[-3] = (Factor(shape[-3]),)
-    result = result.with_dims(dims)
-    for dim in (len(shape) - 2, len(shape) - 1):
-        low = (1 - 1 / factor) / 2
-        result = slide(result, dim, shape[dim], kernel=1, stride=1 / factor, low=low)
-    return result
-
-
-@rule("cat", "concat", "concatenate")
-def _cat(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
-    parts = list(args[0])
-    dim = _argument(args, 1, 0) % len(shape)
-    known = [part for part in parts if isinstance(part, Placement)]
-    leading = parts[0]
-    if len(parts) == 2 and not isinstance(leading, Placement | type(None)) and known:
-        factor = Factor(shape[dim], None, 0.0, int(leading.shape[dim]), known[0].dims[dim])
-        if any(inner.axis is not None for inner in known[0].dims[dim]):
-            dims = list(known[0].dims)
-            dims[dim] = (factor,)
-            return known[0].with_dims(dims)
-    joined = []
-    for part in known:
-        dims = list(part.dims)
-        dims[dim] = (Factor(shape[dim]),)
-        joined.append(part.with_dims(dims))
-    if any(factor.axis is not None for factor in known[0].dims[dim]):
-        first = known[0]
-        alone = single(first.dims[dim])
-        if alone is not None:  # windows put side by side again, or voxels appended at the end
-            dims = list(first.dims)
-            dims[dim] = (Factor(shape[dim], alone.axis, alone.step),)
-            return first.with_dims(dims)
-    return merge(joined, shape)
-
-
-@rule("stack")
-def _stack(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
-    dim = _argument(args, 1, 0) % len(shape)
-    parts = []
-    for part in args[0]:
-        if isinstance(part, Placement):
-            dims = list(part.dims)
-            dims.insert(dim, (Factor(shape[dim]),))
-            parts.append(part.with_dims(dims))
-    return merge(parts, shape)
-
-
 @rule("mean", "sum", "amax", "amin", "max", "min", "median", "prod", "var", "std", "var_mean",
       "logsumexp", "linalg_vector_norm", "norm")  # fmt: skip
 def _reduction(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
     source = args[0]
     if len(args) > 1 and isinstance(args[1], Placement):
         return merge([a for a in args if isinstance(a, Placement)], shape)
-    position = 2 if isinstance(_argument(args, 1), float) else 1
-    dims = _argument(args, position)
+    position = 2 if isinstance(argument(args, 1), float) else 1
+    dims = argument(args, position)
     rank = len(source.dims)
     dims = range(rank) if dims is None or dims == [] else dims
     dims = [dims % rank] if isinstance(dims, int) else [dim % rank for dim in dims]
@@ -360,12 +232,42 @@ def _attention(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
     return args[0].with_dims([*args[0].dims[:-1], (Factor(shape[-1]),)])
 
 
+@rule(
+    "gather", "take_along_dim", "sort", "topk", "index", "index_select", "index_put", "scatter",
+    "scatter_add", "scatter_reduce", "masked_scatter", "grid_sampler_2d", "grid_sampler_3d",
+    "cudnn_grid_sampler", "_fft_r2c", "_fft_c2c", "_fft_c2r",
+)  # fmt: skip
+def displaced(args: Sequence[Any], shape: tuple[int, ...]) -> Placement | None:
+    """Rule of operators that carry values elsewhere, and of those that nobody knows."""
+    source = next(_flat_placements(args))
+    if len(source.dims) != len(shape):
+        return None
+    dims = []
+    for dim, size in zip(source.dims, shape, strict=True):
+        factor = single(dim)
+        if dim_size(dim) != size:
+            step = 0.0 if factor is None else factor.step * factor.size / size
+            dim = (Factor(size, factor.axis if factor else None, step),)
+        dims.append(dim)
+    return replace(source, dims=tuple(dims), exact=False)
+
+
+def _flat_placements(args: Sequence[Any]) -> Iterator[Placement]:
+    for value in args:
+        if isinstance(value, Placement):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _flat_placements(value)
+
+
 def elementwise(operands: Sequence[Placement], shape: tuple[int, ...]) -> Placement | None:
     """Rule of everything that works voxel by voxel, broadcasting its operands."""
     padded = []
     for operand in operands:
         missing = len(shape) - len(operand.dims)
-        if missing >= 0:
-            padded.append(replace(operand, dims=((Factor(1),),) * missing + operand.dims))
+        operand = replace(operand, dims=((Factor(1),),) * max(missing, 0) + operand.dims)
+        if missing < 0 or any(n not in (1, m) for n, m in zip(operand.shape, shape, strict=True)):
+            return None
+        padded.append(operand)
     same_size = [p for p in padded if prod(p.shape) == prod(shape)]
     return merge(same_size or padded, shape)
