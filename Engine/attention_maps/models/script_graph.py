@@ -136,7 +136,9 @@ def first_names(module: Any) -> dict[str, str]:
     names: dict[str, str] = {}
 
     def visit(part: Any, path: str) -> list[tuple[str, int, Any]]:
-        own = [*torch._C.ParameterDict(part).items(), *torch._C.BufferDict(part).items()]
+        parameters: Any = torch._C.ParameterDict(part)
+        buffers: Any = torch._C.BufferDict(part)
+        own = [*parameters.items(), *buffers.items()]
         tensors = [(name, t.data_ptr(), t.shape) for name, t in own if t is not None and t.numel()]
         for name, child in torch._C.ModuleDict(part).items():
             inner = visit(child, f"{path}.{name}" if path else name)

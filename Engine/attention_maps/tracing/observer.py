@@ -197,13 +197,15 @@ class Observer(TorchDispatchMode):
         whole = part._base
         if whole is None or signature(whole) in self.placements or whole.ndim != part.ndim:
             return
-        start = part.storage_offset() - whole.storage_offset()
-        for dim in sorted(range(whole.ndim), key=lambda dim: -whole.stride(dim)):
-            first, start = divmod(start, whole.stride(dim))
-            step = part.stride(dim) / whole.stride(dim)
-            place = slide(
-                place, dim, int(whole.shape[dim]), kernel=1, stride=1 / step, low=first / step
-            )
+        if 0 in whole.stride() or 0 in part.stride():
+            return
+        start = int(part.storage_offset() - whole.storage_offset())
+        strides = list(zip(whole.stride(), part.stride(), strict=True))
+        for dim in sorted(range(whole.ndim), key=lambda dim: -strides[dim][0]):
+            first, start = divmod(start, strides[dim][0])
+            step = strides[dim][1] / strides[dim][0]
+            size = int(whole.shape[dim])
+            place = slide(place, dim, size, kernel=1, stride=1 / step, low=first / step)
         exact = place.exact and 2 * part.numel() > whole.numel()
         self.placements[signature(whole)] = replace(place, exact=exact)
 
