@@ -76,14 +76,7 @@ class LoadedModel:
         Raises:
             ModelRunError: If no image is given and no usual size fits.
         """
-        if image is not None:
-            from attention_maps.inputs import as_image
-
-            geometry = self.geometry(self.tensor(self.prepare(as_image(image))))
-        elif self._known:
-            geometry = next(reversed(self._known.values()))
-        else:
-            geometry = self._try_sizes()
+        geometry = self._geometry_for(image)
         ran = {info.name for info in geometry.infos}
         idle = [
             LayerInfo(name, "", (), explainable=False, reason="did not run in the forward pass")
@@ -91,6 +84,26 @@ class LoadedModel:
             if name not in ran
         ]
         return [*geometry.infos, *idle]
+
+    def automatic_layer(self, name: str = "auto", image: Any = None) -> str:
+        """The layer behind "auto" or "auto:bottleneck", for an image as in `layers`.
+
+        Raises:
+            LayerError: If there is none.
+        """
+        if name == "auto" and self.spec.layer:
+            return self.spec.layer
+        return self.resolve_layers(name, self._geometry_for(image))[0]
+
+    def _geometry_for(self, image: Any) -> Geometry:
+        """Of an image's size; without one of the last size that ran, else of a usual one."""
+        if image is not None:
+            from attention_maps.inputs import as_image
+
+            return self.geometry(self.tensor(self.prepare(as_image(image))))
+        if self._known:
+            return next(reversed(self._known.values()))
+        return self._try_sizes()
 
     def prepare(self, image: Image) -> NetworkInput:
         """Make the network's input of an image, as the specification says.
