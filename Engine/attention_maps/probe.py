@@ -58,6 +58,7 @@ class NetworkProbe:
         self._layer = layer
         self._progress = progress
         self._batch_size = batch_size
+        self._batches: int | None = None
         self.span = (0.1, 1.0)
 
     @property
@@ -73,9 +74,7 @@ class NetworkProbe:
 
     def _scores(self, trace: Trace) -> torch.Tensor:
         logits = trace.logits if self._to_logits is None else self._to_logits(trace.logits)
-        if logits.ndim > 2 and self.question.terms and self.question.terms[0].where is None:
-            logits = logits.flatten(1)
-        return self.question.score(logits)
+        return self.question.score(_without_leftover_axes(logits))
 
     def gradient(self, inputs: torch.Tensor, *, guided: bool = False) -> torch.Tensor:
         """Gradients of the scores with respect to inputs (N, C, *spatial)."""
@@ -142,20 +141,22 @@ class NetworkProbe:
             yield part
 
     def _size_of_batch(self) -> int:
-        if self._batch_size is None:
-            voxels = self.inputs[0, 0].numel()
-            most = VOXELS_PER_BATCH.get(self.inputs.device.type, 1 << 21) // voxels
-            self._batch_size = max(1, min(64, most))
-            if self._batch_size > 1 and not self._takes_batches():
-                self._batch_size = 1
-        return self._batch_size
+        """As asked for, or as many as fit; 1 where the network takes one input at a time only."""
+        if self._batches is None:
+            size = self._batch_size
+            if size is None:
+                voxels = self.inputs[0, 0].numel()
+                size = min(64, VOXELS_PER_BATCH.get(self.inputs.device.type, 1 << 21) // voxels)
+            self._batches = size if size > 1 and self._takes_batches() else 1
+        return self._batches
 
     def _takes_batches(self) -> bool:
         """Whether two inputs at once give what each gives alone; traces may have baked in one."""
         both = torch.cat([self.inputs, self.inputs.flip(-1)])
+        tick = self._progress.tick
         try:
-            together = self.model.run(both, gradients=False).logits
-            alone = self.model.run(both[1:], gradients=False).logits
+            together = self.model.run(both, gradients=False, tick=tick).logits
+            alone = self.model.run(both[1:], gradients=False, tick=tick).logits
         except ModelRunError:
             return False
         if together.shape[0] != 2:
@@ -175,12 +176,15 @@ def seed_of(
     to_logits: Callable[[torch.Tensor], torch.Tensor] | None,
 ) -> torch.Tensor:
     """Gradient of the summed scores with respect to the network's output, of its shape."""
-    flat = output.ndim > 2 and bool(question.terms) and question.terms[0].where is None
     if to_logits is None:
-        seed = question.seed(output.flatten(1) if flat else output)
-        return seed.reshape(output.shape)
+        return question.seed(_without_leftover_axes(output)).reshape(output.shape)
     with torch.enable_grad():
         leaf = output.detach().requires_grad_()
         logits = to_logits(leaf)
-        seed = question.seed(logits.detach().flatten(1) if flat else logits.detach())
+        seed = question.seed(_without_leftover_axes(logits.detach()))
         return torch.autograd.grad(logits, leaf, seed.reshape(logits.shape))[0]
+
+
+def _without_leftover_axes(logits: torch.Tensor) -> torch.Tensor:
+    """Logits (B, classes) of a classification that keeps axes of length 1 (see `Answer`)."""
+    return logits.flatten(1) if all(n == 1 for n in logits.shape[2:]) else logits

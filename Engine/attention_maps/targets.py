@@ -57,7 +57,7 @@ class RegionTarget:
 
     Args:
         name: Name of the class, or its index.
-        mask: Voxels above 0.5: an Image on any grid, or an array on the input image's grid.
+        mask: Voxels that are not 0: an Image on any grid, or an array on the input image's grid.
     """
 
     name: ClassName
@@ -76,7 +76,7 @@ class RegionTarget:
         if not mask.any():
             raise TargetError(
                 "Expected a region of at least one voxel inside the network's field of view, got "
-                "an empty one; check the mask's geometry and its values (above 0.5 is inside)."
+                "an empty one; check the mask's geometry and its values (what is not 0 is inside)."
             )
         return _region_question(index, answer.tensor(mask), f"{label} in a region")
 
@@ -227,7 +227,7 @@ class CustomTarget:
                     f"Expected the target '{name}' to give one score per image, shape "
                     f"({len(logits)},), got {shape}."
                 )
-            return value.reshape(-1).float()
+            return value.reshape(-1).to(torch.promote_types(value.dtype, torch.float32))
 
         return Question(name, function=score)
 
@@ -329,7 +329,10 @@ def _as_mask_image(mask: Any, answer: Answer) -> Image:
 
 
 def _voxel(ras: Sequence[float], answer: Answer) -> tuple[int, ...]:
-    position = np.asarray(ras, dtype=np.float64).reshape(-1)
+    try:
+        position = np.asarray(ras, dtype=np.float64)
+    except (TypeError, ValueError):
+        position = np.empty(0)
     if position.shape != (3,) or not np.isfinite(position).all():
         raise TargetError(f"Expected a point as three finite numbers in mm (RAS), got {ras!r}.")
     voxel = np.rint(answer.grid.to_index(position)).astype(int)
