@@ -29,10 +29,11 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     usable = [info for info in geometry.infos if info.explainable]
     if not usable:
         raise LayerError("No layer of this model has spatial axes; only input methods apply.")
+    usable = [info for info in usable if len(info.shape) > 2] or usable  # flattened maps last
     if which == "bottleneck":
         chosen = _bottleneck(usable, geometry)
     elif geometry.layout is None:
-        chosen = usable[-1]
+        chosen = _before_pooling(usable, geometry)
     else:
         chosen = _before_head(usable, geometry)
     return _shortest_name(chosen, geometry)
@@ -44,7 +45,19 @@ def _bottleneck(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
 
     coarsest = max(coarseness(info) for info in usable)
     deepest = [info for info in usable if coarseness(info) >= coarsest * (1 - 1e-6)]
-    return deepest[-1] if geometry.layout is None else _before_head(deepest, geometry)
+    choose = _before_pooling if geometry.layout is None else _before_head
+    return choose(deepest, geometry)
+
+
+def _before_pooling(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
+    """The last layer; where a class token alone is read, the last that still reaches it."""
+    last = usable[-1]
+    if geometry.last_mixing is None:
+        return last
+    born = {name: birth for (_, birth), names in geometry.same.items() for name in names}
+    alike = [info for info in usable if info.shape == last.shape]
+    reaching = [info for info in alike if born[info.name] < geometry.last_mixing]
+    return reaching[-1] if reaching else last
 
 
 def _before_head(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attention_maps.tracing.placement import Placement, by_size, input_placement, slide
+from attention_maps.errors import ModelError
+from attention_maps.tracing.placement import Dim, Placement, by_size, input_placement, slide
 from attention_maps.tracing.rules import RULES, displaced, elementwise
 from attention_maps.tracing.rules_shape import cut
 
@@ -35,6 +36,13 @@ PROBABILITIES = {
 SPLITS = {
     "aten::split", "aten::split_with_sizes", "aten::chunk", "aten::tensor_split",
     "aten::unsafe_split", "aten::unsafe_split_with_sizes", "aten::unsafe_chunk",
+}  # fmt: skip
+MIXING = {
+    "aten::bmm", "aten::baddbmm", "aten::scaled_dot_product_attention",
+    "aten::_scaled_dot_product_attention_math", "aten::_scaled_dot_product_flash_attention",
+    "aten::_scaled_dot_product_flash_attention_for_cpu",
+    "aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_cudnn_attention",
+    "aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd",
 }  # fmt: skip
 EMPTY = {
     f"aten::{kind}"
@@ -81,6 +89,8 @@ class Observer(TorchDispatchMode):
         self.placements: dict[Signature, Placement] = {}
         self.last_activation: Activation | None = None
         self.operators = 0
+        self.last_mixing = 0
+        self.class_token_taken = 0
         self._root: Placement | None = None
         self._births: dict[Signature, int] = {}
         self._guarded: dict[int, list[Callable[[], None]]] = {}
@@ -113,6 +123,11 @@ class Observer(TorchDispatchMode):
         if self._guarded and schema.is_mutable:
             self._save_before_overwriting(schema, args, kwargs or {})
         name = schema.name
+        if name.startswith("quantized::"):
+            raise ModelError(
+                f"Expected a network in floating point, got a quantized one ({name}), through "
+                "which no gradient passes; load the model from before its quantization."
+            )
         logits = None
         if name in PROBABILITIES:
             logits = args[0]
@@ -181,6 +196,10 @@ class Observer(TorchDispatchMode):
         if name in SPLITS or name == "aten::unbind":
             self._follow_split(name, sources, outputs)
             return
+        if name in MIXING and any(_has_tokens(dim) for place in operands for dim in place.dims):
+            self.last_mixing = self.operators
+        elif name == "aten::select" and _takes_class_token(*sources):
+            self.class_token_taken = self.operators
         for position, output in enumerate(outputs):
             shape = tuple(output.shape)
             place = None
@@ -241,6 +260,15 @@ class Observer(TorchDispatchMode):
                 place = place.with_dims(d for i, d in enumerate(place.dims) if i != dim)
             self.placements[signature(output)] = place
             start += size
+
+
+def _has_tokens(dim: Dim) -> bool:
+    return any(factor.tokens for factor in dim)
+
+
+def _takes_class_token(source: Placement, dim: int = 0, index: int = 0) -> bool:
+    content = source.dims[dim]
+    return _has_tokens(content) and 0 <= index < content[0].lead
 
 
 def _edge(tensor: torch.Tensor) -> Any:

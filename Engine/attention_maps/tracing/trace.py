@@ -84,6 +84,8 @@ class Geometry:
         aliases: Other names of layers, such as the value names of a frozen graph.
         classes: Number of channels of the network's answer.
         layout: How the answer lies in the input, None for classification.
+        last_mixing: Operator that mixed the tokens for the last time before a class token alone was
+            read: what other tokens hold later never reaches the answer. None where all are read.
     """
 
     infos: list[LayerInfo] = field(default_factory=list)
@@ -92,6 +94,7 @@ class Geometry:
     aliases: dict[str, str] = field(default_factory=dict)
     classes: int = 0
     layout: Layout | None = None
+    last_mixing: int | None = None
 
 
 @dataclass
@@ -320,6 +323,8 @@ def record(
     if known is None:
         geometry.aliases.update(network.aliases)
         geometry.classes = int(answer.shape[1]) if answer.ndim > 1 else 1
+        if observer.class_token_taken > observer.last_mixing:
+            geometry.last_mixing = observer.last_mixing
         geometry.layout = recorder.layout_of_answer(answer)
     return Trace(inputs, logits, activation, recorder.layers, geometry, observer.operators, root)
 
