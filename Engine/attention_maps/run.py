@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from attention_maps.algorithms.evidence import Evidence
+from attention_maps.errors import ModelRunError
 from attention_maps.geometry import affine_of_layer
 from attention_maps.probe import NetworkProbe, seed_of
 from attention_maps.provenance import describe
@@ -54,6 +58,11 @@ class Run:
         session, trace = self.session, self.trace
         question: Question = target.resolve(session.answer())
         score = float(question.score(session.answer().logits)[0])
+        if not math.isfinite(score):
+            raise ModelRunError(
+                f"Expected a finite answer, but the score of '{question.text}' is {score}; check "
+                "the network's weights and the intensities of the image, or run it in float32."
+            )
         gradients = self._gradients(question)
         maps = []
         for name in self.names:
@@ -117,6 +126,12 @@ class Run:
         if layout is not None:
             affine = affine_of_layer(affine, layout.stride, layout.offset)
         raw = Image(values.detach().float().cpu().numpy(), affine)
+        if not np.isfinite(raw.array).all():
+            raise ModelRunError(
+                f"Expected finite activations and gradients, but the {item.label} map at '{name}' "
+                f"holds NaN or Inf ({session.model.dtype}); run the network in float32, or choose "
+                "another layer."
+            )
         defaults = {key: option.default for key, option in item.options.items()}
         provenance = describe(
             session.model, session.answer(), item, {**defaults, **self.options[item.name]},
