@@ -79,11 +79,10 @@ class SmallUNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skip = self.act1(self.enc(x))
         deep = self.up(self.act2(self.down(skip)))
-        deep = functional.pad(
-            deep,
-            [n for a, b in zip(skip.shape[:1:-1], deep.shape[:1:-1], strict=True)
-             for n in (0, a - b)],
-        )  # fmt: skip
+        missing: list[int] = []
+        for axis in range(x.ndim - 1, 1, -1):
+            missing += [0, skip.shape[axis] - deep.shape[axis]]
+        deep = functional.pad(deep, missing)
         return self.out(self.act3(self.merge(torch.cat([skip, deep], 1))))
 
 
