@@ -310,7 +310,7 @@ def record(
     recorder = _Recorder(observer, inputs, names, gradients, replace or {}, known)
     grad_mode = torch.enable_grad() if gradients and names else torch.no_grad()
     with torch.inference_mode(False), grad_mode, _readable_errors(inputs):
-        inputs = inputs.detach()
+        inputs = inputs.detach().clone()  # the network may work in place on it
         observer.start(inputs)
         with observer:
             fed = recorder.record(INPUT, inputs) if INPUT in recorder.names else inputs
