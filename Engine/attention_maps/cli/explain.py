@@ -1,0 +1,225 @@
+"""attention-maps explain: maps of one image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attention_maps.cli.destinations import (
+    FIGURE_SUFFIXES,
+    MAP_SUFFIXES,
+    Destination,
+    plan,
+    refuse_inputs,
+    with_json,
+)
+from attention_maps.cli.options import AsJson, Debug, Device, ModelFile, Quiet, Spec
+from attention_maps.cli.output import note, print_json, progress_bar
+from attention_maps.cli.questions import Asked, read_options, read_question
+from attention_maps.cli.report import record_of, show
+from attention_maps.cli.running import command
+
+if TYPE_CHECKING:
+    from attention_maps.result import AttentionMap
+    from attention_maps.types import Image
+
+EPILOG = (
+    "Examples:\n\n"
+    "attention-maps explain model.pt t1.nii.gz --output map.nii.gz --figure map.png\n\n"
+    "attention-maps explain model.pt flair.nii.gz t1.nii.gz --target tumor -o map.nii.gz   "
+    "(one file per channel)\n\n"
+    "attention-maps explain model.pt t1.nii.gz --target 'tumor vs edema' --layer auto:bottleneck "
+    "--method hires_cam\n\n"
+    "attention-maps explain model.pt ct.nii.gz --component -12.5,30,44 -o map.nii.gz   "
+    "(the predicted part under a point; mm, RAS)\n\n"
+    "attention-maps explain model.pt t1.nii.gz --layer all --method grad_cam --method layer_cam "
+    "-o maps/   (one forward pass for all)"
+)
+QUESTION = "What is asked"
+SAVED = "What is saved"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("explain", epilog=EPILOG)(explain_image)
+
+
+def explain_image(
+    model: ModelFile,
+    image: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE",
+            help="NIfTI, NRRD, MetaImage, PNG, JPEG or a DICOM folder; one per channel.",
+        ),
+    ],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer", "-l", rich_help_panel=QUESTION,
+            help="A layer's name, auto (default), auto:bottleneck, all; may be repeated. "
+            "See: attention-maps layers MODEL IMAGE.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", "-m", rich_help_panel=QUESTION,
+            help="grad_cam (default), hires_cam, ...; may be repeated. "
+            "See: attention-maps methods.",
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", "-t", rich_help_panel=QUESTION,
+            help="A class's name or index, or 'A vs B' for why A rather than B; may be repeated. "
+            "Default: the likeliest class, or the largest predicted one.",
+        ),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--point", metavar="R,A,S", rich_help_panel=QUESTION,
+                     help="Ask about one voxel; mm, RAS."),
+    ] = None,
+    component: Annotated[
+        list[str] | None,
+        typer.Option("--component", metavar="R,A,S", rich_help_panel=QUESTION,
+                     help="Ask about the predicted connected part under a point; mm, RAS."),
+    ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option("--region", metavar="MASK", rich_help_panel=QUESTION,
+                     help="Ask about a region: a mask on any grid."),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="K", min=1, rich_help_panel=QUESTION,
+                     help="Ask about each of the K likeliest classes."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", rich_help_panel=QUESTION,
+                     help="An option of the method, such as samples=50; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", rich_help_panel=SAVED,
+                     help="Map as .nii.gz, .nii, .nrrd or .mha, with its provenance as .json "
+                     "beside it; a folder where there are several maps."),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", "-f", rich_help_panel=SAVED,
+                     help="Overview as .png, .jpg, .pdf or .svg; a folder where there are several "
+                     "maps."),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", rich_help_panel=SAVED, help="Mask to outline in the figure."),
+    ] = None,
+    spec: Spec = None,
+    device: Device = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, rich_help_panel="Model",
+                     help="Inputs at once in methods that run the network many times; default: as "
+                     "many as fit."),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Show where a network looked to answer a question about an image.
+
+    Maps are signed float32 on the image's own grid, so that they overlay in every viewer. Files
+    are written when all maps are done; existing ones are replaced, inputs never.
+    """
+    with command(debug=debug, quiet=quiet):
+        layers, names = layer or ["auto"], method or ["grad_cam"]
+        asked = read_question(target or [], point or [], component or [], region, top)
+        several = asked.count * len(layers) * len(names) > 1 or "all" in layers or top is not None
+        maps_to = plan(output, "--output", MAP_SUFFIXES, several)
+        figures_to = plan(figure, "--figure", FIGURE_SUFFIXES, several)
+        inputs = [model, *image, region, mask, *_sidecars(model, spec)]
+        if maps_to is not None and not maps_to.folder:
+            refuse_inputs(with_json(maps_to.path), inputs)
+        if figures_to is not None and not figures_to.folder:
+            refuse_inputs([figures_to.path], inputs)
+        for path in (region, mask):
+            if path is not None and not path.exists():
+                raise FileNotFoundError(f"Expected a mask, but '{path}' does not exist.")
+        options = read_options(option or [], names)
+        with progress_bar(quiet) as report:
+            scan, outlined, maps = _explain(
+                (model, spec, device), image, mask, asked, report,
+                {"method": names, "layer": layers, "batch_size": batch_size, **options},
+            )  # fmt: skip
+        files = _save(maps, maps_to, inputs)
+        figures = _draw(maps, figures_to, scan, outlined, inputs)
+        if as_json:
+            print_json(record_of(maps, files, figures))
+            return
+        show(maps, files)
+        for path in figures:
+            note(f"Figure: {path}", quiet)
+        if not files and not figures:
+            note("Nothing was saved; --output map.nii.gz or --figure map.png does.", quiet)
+
+
+def _explain(
+    model: tuple[Path, str | None, str],
+    paths: list[Path],
+    mask_path: Path | None,
+    asked: Asked,
+    report: Any,
+    how: dict[str, Any],
+) -> tuple[Image, Image | None, list[AttentionMap]]:
+    """The image, the mask for outlines, and all maps."""
+    from attention_maps.explainer import Explainer
+    from attention_maps.image_io import read_image
+
+    source, spec, device = model
+    scan = read_image(list(paths))
+    mask = None if mask_path is None else read_image(mask_path)
+    session = Explainer(source, scan, spec=spec, device=device)
+    maps = session.explain(target=asked.resolve(session.answer), progress=report, **how)
+    assert isinstance(maps, list)
+    return scan, mask, maps
+
+
+def _sidecars(model: Path, spec: str | None) -> list[Path | None]:
+    """Specification files that are read: the one given, or model.json beside the model."""
+    return [Path(spec) if spec else None, model.with_suffix(".json")]
+
+
+def _save(
+    maps: list[AttentionMap], place: Destination | None, inputs: list[Path | None]
+) -> list[Path]:
+    if place is None:
+        return []
+    files = place.files(maps)
+    refuse_inputs([part for file in files for part in with_json(file)], inputs)
+    if place.folder:
+        place.path.mkdir(parents=True, exist_ok=True)
+    return [item.save(file) for item, file in zip(maps, files, strict=True)]
+
+
+def _draw(
+    maps: list[AttentionMap],
+    place: Destination | None,
+    scan: Image,
+    mask: Image | None,
+    inputs: list[Path | None],
+) -> list[Path]:
+    if place is None:
+        return []
+    from attention_maps.figure import save_figure
+
+    files = place.files(maps)
+    refuse_inputs(files, inputs)
+    if place.folder:
+        place.path.mkdir(parents=True, exist_ok=True)
+    return [save_figure(m, scan, file, mask) for m, file in zip(maps, files, strict=True)]
