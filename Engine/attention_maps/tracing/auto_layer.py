@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from attention_maps.tracing.trace import Geometry
     from attention_maps.types import LayerInfo
 
+IDLE_KINDS = ("dropout", "feature_dropout", "alpha_dropout", "identity", "droppath")
+
 
 def choose_layer(geometry: Geometry, which: str = "") -> str:
     """Choose a layer by what it gives, not by where it was defined.
@@ -29,7 +31,7 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     usable = [info for info in geometry.infos if info.explainable]
     if not usable:
         raise LayerError("No layer of this model has spatial axes; only input methods apply.")
-    usable = [info for info in usable if len(info.shape) > 2] or usable  # flattened maps last
+    usable = [info for info in usable if _tells_itself(info)] or usable
     if which == "bottleneck":
         chosen = _bottleneck(usable, geometry)
     elif geometry.layout is None:
@@ -37,6 +39,11 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     else:
         chosen = _before_head(usable, geometry)
     return _shortest_name(chosen, geometry)
+
+
+def _tells_itself(info: LayerInfo) -> bool:
+    """Not a flattened map or a copy of the layer before, which nobody would look for."""
+    return len(info.shape) > 2 and not info.kind.lower().startswith(IDLE_KINDS)
 
 
 def _bottleneck(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:

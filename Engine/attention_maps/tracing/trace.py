@@ -256,6 +256,8 @@ class _Recorder:
         if self.gradients and value.is_floating_point():
             if value.requires_grad:
                 edge = get_gradient_edge(value)
+                if value._is_view():  # in-place operators on a view lead the graph around it
+                    onward = _Alias.apply(value)
             else:
                 leaf = value.detach().requires_grad_()
                 edge, onward = get_gradient_edge(leaf), _Alias.apply(leaf)
