@@ -30,7 +30,7 @@ from attention_maps.figure_slices import (
 )
 from attention_maps.image_io.files import suffix_of, written_whole
 from attention_maps.inputs import as_image
-from attention_maps.peak import Peak, describe_position, find_peak
+from attention_maps.peak import Peak, describe_place, find_peak
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
@@ -155,13 +155,11 @@ def _caption(
     notes = [f"Rendered by matplotlib {matplotlib.__version__}"]
     if peak is None:
         lines.insert(0, "No evidence: the map is zero everywhere.")
-    elif len(peak.index) == 3:
-        place = ", ".join(describe_position(peak.ras, axis) for axis in range(3))
-        lines.append(
-            f"Largest absolute value {_number(peak.value)} at {place} mm, marked by strokes."
-        )
     else:
-        lines.append(f"Largest absolute value {_number(peak.value)}, marked by strokes.")
+        value = _number(peak.value)
+        lines.append(
+            f"Largest absolute value {value} at {describe_place(peak)}, marked by strokes."
+        )
     if known.get("note") and peak is not None:
         lines.append(f"Note: {known['note']}.")
     if len(result.grid.shape) == 3:

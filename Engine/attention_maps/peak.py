@@ -47,3 +47,10 @@ def describe_position(ras: tuple[float, ...], axis: int) -> str:
     """
     rounded = round(float(ras[axis]), 1)
     return f"{('RL', 'AP', 'SI')[axis][rounded < 0]} {abs(rounded):.1f}"
+
+
+def describe_place(peak: Peak) -> str:
+    """Where a peak is: in mm as radiologists write it; in a picture by row and column, from 0."""
+    if len(peak.index) == 2:
+        return f"row {peak.index[0]}, column {peak.index[1]}"
+    return ", ".join(describe_position(peak.ras, axis) for axis in range(3)) + " mm"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.cli.output import Column, print_table, print_text
-from attention_maps.peak import describe_position, find_peak
+from attention_maps.peak import describe_place, find_peak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,13 +85,13 @@ def show(maps: Sequence[AttentionMap], files: Sequence[Path]) -> None:
         place, value = "no evidence", "0"
         if peak is not None:
             value = f"{peak.value:.4g}"
-            place = ", ".join(describe_position(peak.ras, axis) for axis in range(3))
+            place = describe_place(peak)
         row = [item.target, item.layer, item.method, f"{item.score:.6g}", value, place,
                f"{item.provenance['seconds']:.2f}"]  # fmt: skip
         rows.append([*row, str(files[number])] if files else row)
     columns: list[Column] = [
         ("Target", "left"), ("Layer", "left"), ("Method", "left"), ("Score", "right"),
-        ("Maximum", "right"), ("at (mm)", "left"), ("Seconds", "right"),
+        ("Maximum", "right"), ("at", "left"), ("Seconds", "right"),
     ]  # fmt: skip
     print_table([*columns, ("File", "left")] if files else columns, rows)
     for text in dict.fromkeys(
