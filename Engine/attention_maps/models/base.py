@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
+from attention_maps.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -62,6 +64,19 @@ class ModelKind:
     description: str
     accepts: Callable[[Any], bool]
     load: Callable[[Any, str], Network]
+
+
+def refuse_inference_tensors(module: Any) -> None:
+    """Refuse a module in memory through whose tensors no gradient can pass.
+
+    Raises:
+        ModelError: If it was made or moved under `torch.inference_mode()`.
+    """
+    if any(tensor.is_inference() for tensor in (*module.parameters(), *module.buffers())):
+        raise ModelError(
+            "Expected a module whose tensors allow gradients, got one that was made or moved under "
+            "torch.inference_mode(); load it outside, or under torch.no_grad()."
+        )
 
 
 KINDS: dict[str, ModelKind] = {}

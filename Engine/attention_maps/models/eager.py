@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from attention_maps.models.base import ModelKind, lock_of, register_kind
+from attention_maps.models.base import (
+    ModelKind,
+    lock_of,
+    refuse_inference_tensors,
+    register_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +115,7 @@ def _accepts(source: Any) -> bool:
 
 
 def _load(source: nn.Module, device: str) -> EagerNetwork:
+    refuse_inference_tensors(source)
     return EagerNetwork(source)
 
 

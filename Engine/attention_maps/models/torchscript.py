@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attention_maps.errors import ModelError
-from attention_maps.models.base import ModelKind, lock_of, register_kind
+from attention_maps.models.base import (
+    ModelKind,
+    lock_of,
+    refuse_inference_tensors,
+    register_kind,
+)
 from attention_maps.models.file_kinds import is_torchscript_archive
 from attention_maps.models.script_graph import Interpreter
 
@@ -90,8 +95,9 @@ def _accepts(source: Any) -> bool:
 
 def _load(source: Any, device: str) -> TorchScriptNetwork:
     if isinstance(source, torch.jit.ScriptModule):
+        refuse_inference_tensors(source)
         return TorchScriptNetwork(source)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.inference_mode(False):
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         try:
