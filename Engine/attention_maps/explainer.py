@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -91,7 +92,7 @@ class Explainer:
             MethodError, LayerError, TargetError: If a name or option is not known.
             Cancelled: If `progress` returned False.
         """
-        chosen = [find_method(m) for m in ([method] if isinstance(method, str) else method)]
+        chosen = [find_method(item) for item in _listed(method)]
         if not chosen:
             raise MethodError("Expected at least one method, got an empty list.")
         checked = split_options(chosen, options)
@@ -103,10 +104,12 @@ class Explainer:
             names = self._layer_names(chosen, layer, report)
             trace = self._forward(names, report)
             targets, several = expand_targets(target, self.answer())
-            run = Run(self, trace, report, chosen, checked, names, batch_size, started)
+            run = Run(
+                self, trace, report, chosen, checked, names, batch_size, started, len(targets)
+            )
             maps = [made for item in targets for made in run.ask(item)]
             report.finish()
-        many = several or not isinstance(method, str) or not _is_one(layer)
+        many = several or _are_several(method) or _are_several(layer) or layer == "all"
         return maps if many else maps[0]
 
     def _layer_names(
@@ -115,7 +118,7 @@ class Explainer:
         """Layers to record; explicit names need no extra forward pass to be found."""
         if all(item.needs == "input" for item in chosen):
             return [INPUT] if all(item.gradients for item in chosen) else []
-        explicit = [layer] if isinstance(layer, str) else list(layer)
+        explicit = _listed(layer)
         if layer == "auto" and self.model.spec.layer:
             explicit = [self.model.spec.layer]
         plain = all(
@@ -190,5 +193,10 @@ class Explainer:
             return self._forward([INPUT], report)
 
 
-def _is_one(layer: Any) -> bool:
-    return isinstance(layer, str) and layer != "all"
+def _listed(names: Any) -> list[Any]:
+    """Several names as a list, anything else as a list of one."""
+    return list(names) if _are_several(names) else [names]
+
+
+def _are_several(names: Any) -> bool:
+    return isinstance(names, Iterable) and not isinstance(names, str)

@@ -136,7 +136,7 @@ class NetworkProbe:
                 f"{label}: {first + 1} of {count}",
                 start + share * first,
                 start + share * (first + len(part)),
-                self.model.operators,
+                3 * self.model.operators,  # a backward pass costs two forward passes
             )
             yield part
 

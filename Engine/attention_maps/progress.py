@@ -21,16 +21,27 @@ class Progress:
     Args:
         callback: Called with a fraction in 0..1 and a message; returning False cancels. None
             costs nothing.
+
+    Attributes:
+        fraction: Share of the work that is done.
+
+    Raises:
+        TypeError: If it is no function.
     """
 
     def __init__(self, callback: ProgressCallback | None) -> None:
+        if callback is not None and not callable(callback):
+            raise TypeError(
+                "Expected progress to be a function of a fraction and a message, or None, got "
+                f"{callback!r}."
+            )
         self.callback = callback
         self._message = ""
         self._span = (0.0, 1.0)
         self._expected = 1
         self._done = 0
         self._last = float("-inf")
-        self._fraction = 0.0
+        self.fraction = 0.0
 
     def stage(self, message: str, start: float, end: float, expected: int) -> None:
         """Begin a stage of about `expected` ticks that takes the progress from start to end."""
@@ -63,8 +74,8 @@ class Progress:
             return
         start, end = self._span
         share = min(1.0, self._done / self._expected)
-        self._fraction = max(self._fraction, start + (end - start) * share)
-        answer = self.callback(self._fraction, self._message)
+        self.fraction = max(self.fraction, min(1.0, start + (end - start) * share))
+        answer = self.callback(self.fraction, self._message)
         self._last = time.perf_counter()
         if answer is False:
             raise Cancelled("Cancelled by the progress callback; nothing was written.")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from dataclasses import dataclass, replace
 from importlib import import_module
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from attention_maps.errors import MethodError
@@ -57,18 +59,19 @@ class Option:
                 f"Expected option '{self.name}' to be one of "
                 f"{', '.join(map(repr, self.choices))}, got {value!r}."
             )
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
         if self.type is bool and isinstance(value, bool):
             return value
         if self.type in (int, float) and number and (self.type is float or value == int(value)):
             low = self.low is None or value >= self.low
             if low and (self.high is None or value <= self.high):
                 return self.type(value)
+        kind = {bool: "True or False", int: "a whole number", float: "a number"}.get(
+            self.type, "a text"
+        )
         limits = "" if self.low is None else f" of at least {self.low:g}"
         limits += "" if self.high is None else f" and at most {self.high:g}"
-        raise MethodError(
-            f"Expected option '{self.name}' to be a {self.type.__name__}{limits}, got {value!r}."
-        )
+        raise MethodError(f"Expected option '{self.name}' to be {kind}{limits}, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,9 @@ def find_method(name: str) -> Method:
     known = methods()
     if isinstance(name, Method):
         return name
-    if name in known:
-        return known[name]
     aliases = {alias: item for item in known.values() for alias in item.aliases}
-    if name in aliases:
-        return aliases[name]
+    if isinstance(name, str) and (name in known or name in aliases):
+        return known.get(name) or aliases[name]
     close = difflib.get_close_matches(str(name), [*known, *aliases], n=3)
     hint = f"closest: {', '.join(close)}; " if close else ""
     raise MethodError(f"Method {name!r} is not known; {hint}all: {', '.join(known)}.")
@@ -199,7 +200,7 @@ def find_metric(name: str) -> Metric:
         MethodError: If there is none, with the closest names.
     """
     known = metrics()
-    if name in known:
+    if isinstance(name, str) and name in known:
         return known[name]
     close = difflib.get_close_matches(str(name), known, n=3)
     hint = f"closest: {', '.join(close)}; " if close else ""

@@ -43,6 +43,7 @@ class Run:
         names: Sequence[str],
         batch_size: int | None,
         started: float,
+        questions: int,
     ) -> None:
         self.session = session
         self.trace = trace
@@ -52,6 +53,14 @@ class Run:
         self.names = [name for name in names if name != INPUT]
         self.batch_size = batch_size
         self.started = started
+        self._needs_gradients = bool(self.names) and any(
+            item.gradients and item.needs != "input" for item in methods
+        )
+        pieces = int(self._needs_gradients)
+        pieces += sum(item.needs == "input" for item in methods)
+        pieces += len(self.names) * sum(item.needs == "layer and network" for item in methods)
+        self._pieces, self._done = questions * max(1, pieces), 0
+        self._start = report.fraction
 
     def ask(self, target: Any) -> list[AttentionMap]:
         """All maps of one target."""
@@ -83,11 +92,11 @@ class Run:
 
     def _gradients(self, question: Question) -> dict[str, torch.Tensor]:
         """Gradients at all layers, in one backward pass, where a method needs them."""
-        if not self.names or not any(m.gradients and m.needs != "input" for m in self.methods):
+        if not self._needs_gradients:
             return {}
         session, trace = self.session, self.trace
         message = f"Following the answer back: {question.text}"
-        self.report.stage(message, 0.4, 0.9, 2 * session.model.operators)
+        self.report.stage(message, *self._next_share(), 2 * session.model.operators)
         seed = seed_of(question, trace.logits, session.to_logits(trace))
         found = trace.gradients(seed, self.names, tick=self.report.tick)
         return dict(zip(self.names, found, strict=True))
@@ -104,12 +113,20 @@ class Run:
             return self._wrap(item, values[0], name, trace.layers[name].layout, question, score)
         return self._wrap(item, values, name, None, question, score)
 
+    def _next_share(self) -> tuple[float, float]:
+        """From where to where the next piece of work takes the progress: all get the same."""
+        step = (1 - self._start) / self._pieces
+        self._done += 1
+        return self._start + step * (self._done - 1), self._start + step * self._done
+
     def _probe(self, question: Question, layer: Any) -> NetworkProbe:
         session = self.session
-        return NetworkProbe(
+        probe = NetworkProbe(
             session.model, session.tensor, question, session.to_logits(self.trace),
             lambda: session.traced_input(self.report), layer, self.report, self.batch_size,
         )  # fmt: skip
+        probe.span = self._next_share()
+        return probe
 
     def _wrap(
         self,
