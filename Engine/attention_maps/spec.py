@@ -261,8 +261,10 @@ def as_spec(spec: ModelSpec | dict[str, Any] | str | Path | None) -> ModelSpec:
 def find_sidecar(model_path: str | Path) -> Path | None:
     """The JSON file beside a model file (model.pt -> model.json), or None."""
     path = Path(model_path)
+    if not path.is_file():
+        return None
     sidecar = path.with_suffix(".json")
-    return sidecar if path.is_file() and sidecar.is_file() and sidecar != path else None
+    return sidecar if sidecar.is_file() and sidecar != path else None
 
 
 def shipped_spec(name: str) -> ModelSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +22,14 @@ OTHER_FORMATS = {
     ".tflite": "a TensorFlow Lite model",
     ".ckpt": "a training checkpoint",
 }
-DATA_ONLY = ("torch.", "collections OrderedDict", "numpy", "_codecs", "builtins ")
+# what state dicts and checkpoints hold, as pickles name it
+DATA_ONLY = re.compile(
+    r"torch \w+|torch\._utils _rebuild_\w+|torch\._tensor _rebuild_\w+|torch\.storage \w+"
+    r"|torch\.serialization \w+|torch\.nn\.parameter \w+|collections (OrderedDict|defaultdict)"
+    r"|numpy(\._?core\.(multiarray|numeric))? (scalar|dtype|ndarray|_reconstruct|_frombuffer)"
+    r"|numpy\.dtypes \w+|_codecs encode"
+    r"|(__builtin__|builtins) (set|frozenset|list|dict|tuple|slice|complex|bytearray|int|float|str)"
+)
 
 
 def members(path: Path) -> list[str]:
@@ -56,7 +64,7 @@ def refuse(path: Path) -> ModelError:
     if path.suffix.lower() == ".json":
         return ModelError(f"Expected a model, got the sidecar '{path}'; name the model beside it.")
     globals_ = _pickled_globals(path)
-    if globals_ is not None:
+    if globals_:
         return _refuse_pickle(path, globals_)
     what = known or "no file that torch can read (damaged, cut short, or another format)"
     return ModelError(f"Expected a TorchScript file, but '{path}' is {what}. {HOW_TO_EXPORT}")
@@ -80,16 +88,14 @@ def _refuse_archive(path: Path, names: list[str]) -> ModelError:
 
 
 def _refuse_pickle(path: Path, names: list[str]) -> ModelError:
-    foreign = [name for name in names if not name.startswith(DATA_ONLY)]
-    fastai = any(name.startswith("fastai") for name in names)
-    modules = [n for n in names if n.startswith(("torch.nn.modules", "torch.nn.parallel"))]
-    if fastai:
+    foreign = [name for name in names if not DATA_ONLY.fullmatch(name)]
+    if any(name.startswith("fastai") for name in names):
         return ModelError(
             f"'{path}' is a fastai export: a pickle whose loading would execute the code in it. "
             "In fastai, trace learn.model instead of learn.export(). " + HOW_TO_EXPORT
         )
-    if foreign or modules:
-        example = (foreign or modules)[0].replace(" ", ".")
+    if foreign:
+        example = foreign[0].replace(" ", ".")
         return ModelError(
             f"'{path}' is a pickled Python object ({example}): loading it would execute the code "
             "in it, so it is refused. " + HOW_TO_EXPORT
@@ -101,12 +107,9 @@ def _refuse_pickle(path: Path, names: list[str]) -> ModelError:
     )
 
 
-def _pickled_globals(path: Path) -> list[str] | None:
+def _pickled_globals(path: Path) -> list[str]:
     with path.open("rb") as file:
-        head = file.read(1 << 20)
-    if not head.startswith(b"\x80"):
-        return None
-    return _globals_in(head)
+        return _globals_in(file.read(1 << 20))
 
 
 def _globals_in(data: bytes) -> list[str]:
