@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from attention_maps import sample_data
 from attention_maps.cli import app
 from attention_maps.demo import LAYER_METHODS, LAYERS, MAIN, MODEL, SCAN, TEMPLATE, run_demo
+from attention_maps.errors import Cancelled
 
 FILES = {
     "scan.nii.gz", "attention_map.nii.gz", "attention_map.json", "prediction.nii.gz",
@@ -96,17 +97,36 @@ def test_provenance(made) -> None:
 
 
 def test_cancelled_demo_writes_nothing(scan, tmp_path) -> None:
-    from attention_maps.errors import Cancelled
-
     with pytest.raises(Cancelled):
-        run_demo(tmp_path / "demo", lambda fraction, message: fraction < 0.15)
+        run_demo(tmp_path / "demo", lambda fraction, message: False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_command(scan, tmp_path) -> None:
-    done = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--json"])
-    assert done.exit_code == 0, done.output
-    table = json.loads(done.stdout)
+@pytest.fixture
+def shown(made, monkeypatch):
+    """The command's output for what the demonstration has found."""
+    monkeypatch.setattr("attention_maps.demo.run_demo", lambda output, progress: made[1])
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["demo", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def test_command_prints_a_table(made, shown) -> None:
+    out = shown()
+    share = {(row.layer, row.method): row.inside for row in made[1].rows}
+    assert all(layer in out for layer in LAYERS)
+    assert all(method in out for method in LAYER_METHODS)
+    assert f"{100 * share[MAIN]:.1f}*" in out
+    assert f"{100 * share['up1', 'grad_cam']:.1f}" in out
+    assert "MNI152" in out
+
+
+def test_command_as_json(shown) -> None:
+    table = json.loads(shown("--json"))
     assert table["main"] == {"layer": MAIN[0], "method": MAIN[1]}
     assert len(table["rows"]) == len(LAYERS) * len(LAYER_METHODS) + 1
 
