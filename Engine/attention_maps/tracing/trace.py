@@ -308,10 +308,11 @@ def record(
         LayerError: If a layer did not run.
         ModelRunError: If the network failed.
     """
-    observer = Observer(follow=known is None, tick=tick)
+    outside: list[Exception] = []
+    observer = Observer(follow=known is None, tick=_remembering(tick, outside))
     recorder = _Recorder(observer, inputs, names, gradients, replace or {}, known)
     grad_mode = torch.enable_grad() if gradients and names else torch.no_grad()
-    with torch.inference_mode(False), grad_mode, _readable_errors(inputs):
+    with torch.inference_mode(False), grad_mode, _readable_errors(inputs, outside):
         inputs = inputs.detach().clone()  # the network may work in place on it
         observer.start(inputs)
         with observer:
@@ -319,7 +320,10 @@ def record(
             answer = select_output(network.run(fed, recorder), output)
     missing = [name for name in recorder.names if name not in recorder.layers]
     if missing:
-        raise LayerError(f"Layer '{missing[0]}' did not run in this forward pass.")
+        raise LayerError(
+            f"Layer '{missing[0]}' exists but did not run in this forward pass; choose another "
+            "layer (model.layers() lists all)."
+        )
     logits, activation, root = _see_through(answer, observer)
     geometry = recorder.geometry
     if known is None:
@@ -343,9 +347,26 @@ def _see_through(
     return answer.detach(), None, root
 
 
+def _remembering(
+    tick: Callable[[], None] | None, errors: list[Exception]
+) -> Callable[[], None] | None:
+    """The same function, which notes what it raises: that is no failure of the network."""
+    if tick is None:
+        return None
+
+    def remember() -> None:
+        try:
+            tick()
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    return remember
+
+
 @contextlib.contextmanager
-def _readable_errors(inputs: torch.Tensor) -> Iterator[None]:
-    """Say with which input a network failed, and what often helps."""
+def _readable_errors(inputs: torch.Tensor, outside: list[Exception]) -> Iterator[None]:
+    """Say with which input a network failed, and what often helps; errors from outside pass."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -353,8 +374,8 @@ def _readable_errors(inputs: torch.Tensor) -> Iterator[None]:
             f"The device ran out of memory on an input of shape {tuple(inputs.shape)}; choose a "
             "layer nearer to the output, a smaller input, or device='cpu'."
         ) from error
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        if isinstance(error, AttentionMapsError):
+    except Exception as error:  # whatever the code of the network raises
+        if isinstance(error, AttentionMapsError) or error in outside:
             raise
         first_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise ModelRunError(
