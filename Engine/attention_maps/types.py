@@ -117,7 +117,8 @@ class Image:
     def __post_init__(self) -> None:
         source: Any = self.array
         if hasattr(source, "detach"):  # a torch tensor, on whatever device
-            source = source.detach().float().cpu().numpy()
+            source = source.detach().cpu()
+            source = (source if source.is_complex() else source.float()).numpy()
         array = np.asarray(source)
         if array.dtype.kind not in "fiub":
             raise ImageError(f"Expected an array of real numbers, got dtype {array.dtype}.")
@@ -126,7 +127,9 @@ class Image:
                 "Expected an array (C, I, J, K), or (C, I, J) for 2D, with at least one voxel, "
                 f"got shape {array.shape}; a volume without channel axis needs array[None]."
             )
-        object.__setattr__(self, "array", array.astype(np.float32, copy=False))
+        with np.errstate(over="ignore"):  # becomes Inf, which is refused where it is used
+            array = array.astype(np.float32, copy=False)
+        object.__setattr__(self, "array", array)
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
     @property
