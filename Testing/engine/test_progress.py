@@ -144,6 +144,16 @@ def test_an_interrupt_by_the_keyboard_passes_through():
     assert session.explain("grad_cam", "act2", 2).has_evidence
 
 
+def test_an_error_of_the_callback_is_not_blamed_on_the_network():
+    def broken(fraction, message):
+        if fraction > 0.01:
+            raise ValueError("no such widget")
+
+    session = am.Explainer(seeded(SmallUNet(2), 1), picture(2))
+    with pytest.raises(ValueError, match="no such widget"):
+        session.explain("grad_cam", "act2", 2, progress=broken)
+
+
 def test_progress_must_be_a_function():
     with pytest.raises(TypeError, match="progress to be a function of a fraction and a message"):
         am.explain(seeded(SmallUNet(2)), picture(2), "grad_cam", "act2", progress=True)
