@@ -136,11 +136,15 @@ class Trace:
 
         Raises:
             LayerError: If the answer does not depend on one of the layers.
+            ModelRunError: If the network has no gradient.
         """
         edges = [edge for name in names if (edge := self.layers[name].edge) is not None]
         if self._root is None or len(edges) < len(names):
             raise LayerError(self._no_gradient(names))
-        with torch.inference_mode(False), torch.enable_grad(), _ticking(tick):
+        outside: list[Exception] = []
+        listening = _ticking(_remembering(tick, outside))
+        failing = _readable_errors(self.inputs, outside, "backward")
+        with torch.inference_mode(False), torch.enable_grad(), failing, listening:
             found = torch.autograd.grad(
                 [self._root], edges, grad_outputs=[seed], retain_graph=keep, allow_unused=True
             )
@@ -365,7 +369,9 @@ def _remembering(
 
 
 @contextlib.contextmanager
-def _readable_errors(inputs: torch.Tensor, outside: list[Exception]) -> Iterator[None]:
+def _readable_errors(
+    inputs: torch.Tensor, outside: list[Exception], direction: str = "forward"
+) -> Iterator[None]:
     """Say with which input a network failed, and what often helps; errors from outside pass."""
     try:
         yield
@@ -378,6 +384,11 @@ def _readable_errors(inputs: torch.Tensor, outside: list[Exception]) -> Iterator
         if isinstance(error, AttentionMapsError) or error in outside:
             raise
         first_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        if direction == "backward":
+            raise ModelRunError(
+                f"The network's answer could not be followed back ({first_line}); choose a later "
+                "layer, or a method without gradients such as ablation_cam, score_cam or occlusion."
+            ) from error
         raise ModelRunError(
             f"The network failed on an input of shape {tuple(inputs.shape)} "
             f"(batch, channels, *spatial), {inputs.dtype}: {first_line} "
