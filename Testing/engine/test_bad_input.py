@@ -280,7 +280,27 @@ def test_networks_that_fail(error):
     refused(ModelRunError, words, am.Explainer(seeded(Failing(error)), picture(2)).answer)
 
 
-class Dropout(nn.Module):
+class SpoilsItsGradient(nn.Module):
+    """Overwrites what the gradient of its sigmoid needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+
+    def forward(self, x):
+        x = torch.sigmoid(self.conv(x))
+        x += 1
+        return x.mean((2, 3))
+
+
+def test_networks_that_fail_on_the_way_back():
+    module = seeded(SpoilsItsGradient())
+    words = "could not be followed back.*inplace operation.*method without gradients"
+    refused(ModelRunError, words, am.explain, module, picture(2), "grad_cam", "conv", 1)
+    assert am.explain(module, picture(2), "ablation_cam", "conv", 1).raw.array.any()
+
+
+class Branches(nn.Module):
     """An auxiliary branch that has no part in the answer, and a layer that never runs."""
 
     def __init__(self):
@@ -298,7 +318,7 @@ class Dropout(nn.Module):
 
 @pytest.mark.parametrize("form", ["eager", "traced"])
 def test_layers_that_cannot_be_explained(form):
-    module = seeded(Dropout())
+    module = seeded(Branches())
     if form == "traced":
         module = traced(module, picture(2))
     image = picture(2)

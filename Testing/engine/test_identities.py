@@ -181,3 +181,57 @@ def test_only_signed_methods_have_negative_values():
             continue
         found = am.explain(module, image, name, "act1", 1).raw.array
         assert (found.min() < 0) == item.signed, name
+
+
+def test_x_grad_cam_falls_back_where_activations_cancel():
+    """Where positive and negative activations cancel, their sum is no divisor."""
+    activations = torch.tensor([[[[1.0, -1.0], [2.0, -2.0]], [[1.0, 2.0], [0.0, 1.0]]]])
+    gradients = torch.tensor([[[[0.5, 1.5], [1.0, 1.0]], [[1.0, 2.0], [7.0, -1.0]]]])
+    found = methods()["x_grad_cam"].function(Evidence([activations], [gradients]))[0]
+    mean = 1.0  # of the first channel's gradient
+    share = (1 + 4 + 0 - 1) / 4  # of the second channel, by its activations
+    expected = mean * activations[0, 0] + share * activations[0, 1]
+    close(found[0].numpy(), np.maximum(expected.numpy(), 0))
+
+
+@AXES
+def test_occlusion_of_a_score_that_sees_one_patch(axes):
+    """The score is the sum of one patch: each cover takes away what it shares with it."""
+
+    class Patch(torch.nn.Module):
+        def forward(self, x):
+            seen = x[(..., *[slice(4, 8)] * axes)].flatten(1).sum(1, keepdim=True)
+            return torch.cat([seen, 2 * seen], 1)
+
+    image = np.full((1, *[12] * axes), 3.0, np.float32)
+    options = {"size": 4, "stride": 4, "fill": "zero"}
+    found = am.explain(Patch(), am.Image(image), "occlusion", target=1, **options)
+    expected = np.zeros([12] * axes)
+    expected[(slice(4, 8),) * axes] = 2 * 3.0 * 4**axes
+    close(found.raw.array[0], expected)
+    assert found.score == pytest.approx(2 * 3.0 * 4**axes)
+    half = am.explain(
+        Patch(), am.Image(image), "occlusion", target=1, size=4, stride=2, fill="zero"
+    )
+    drops = {0: 0, 2: 0.5, 4: 1, 6: 0.5, 8: 0}  # share of the patch under a cover at that corner
+    along = np.zeros(12)
+    for at in range(12):
+        covers = [drops[corner] for corner in drops if corner <= at < corner + 4]
+        along[at] = sum(covers) / len(covers)
+    expected = (
+        along[:, None] * along if axes == 2 else along[:, None, None] * along[:, None] * along
+    )
+    close(half.raw.array[0], expected * 2 * 3.0 * 4**axes)
+    nothing = am.explain(Patch(), am.Image(image), "occlusion", target=1, fill="mean")
+    assert not nothing.has_evidence  # the picture is its own mean
+
+
+def test_score_cam_tries_the_most_active_channels_alone():
+    module, image = seeded(FlatClassifier(2), 1), picture(2)
+    everything = am.explain(module, image, "score_cam", "act1", 1).raw.array
+    four = am.explain(module, image, "score_cam", "act1", 1, channels=4).raw.array
+    np.testing.assert_allclose(four, everything, rtol=1e-5)
+    one = am.explain(module, image, "score_cam", "act1", 1, channels=1).raw.array[0]
+    with torch.no_grad():
+        hidden = module.act1(module.first(torch.from_numpy(image)[None]))[0]
+    close(one, hidden[hidden.flatten(1).std(1).argmax()].numpy())
