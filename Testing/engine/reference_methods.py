@@ -31,6 +31,8 @@ class Case:
         stride: Input voxels per voxel of the layer.
         offset: Input voxel at the center of the layer's first voxel.
         head: Weights (K,) of the asked class in a linear head behind average pooling.
+        tokens: Grid of a layer of tokens (B, tokens, K), None for feature maps.
+        lead: Number of tokens in front that have no place.
     """
 
     module: nn.Module
@@ -40,6 +42,8 @@ class Case:
     stride: float = 1.0
     offset: float = 0.0
     head: Array | None = None
+    tokens: tuple[int, ...] | None = None
+    lead: int = 0
 
     @cached_property
     def network(self) -> nn.Module:
@@ -54,7 +58,10 @@ class Case:
 
         def silence(_module, _inputs, output):
             changed = output.clone()
-            changed[:, without] = 0
+            if self.tokens is None:
+                changed[:, without] = 0
+            else:
+                changed[:, self.lead :, without] = 0
             return changed
 
         layer = self.network.get_submodule(self.layer)
@@ -78,7 +85,12 @@ class Case:
         self.ask(self.network(self.inputs)).backward()
         handle.remove()
         gradient = kept[0].grad if kept[0].grad is not None else torch.zeros_like(kept[0])
-        return kept[0].detach()[0].numpy(), gradient[0].numpy()
+        return self._as_maps(kept[0].detach()[0].numpy()), self._as_maps(gradient[0].numpy())
+
+    def _as_maps(self, values: Array) -> Array:
+        if self.tokens is None:
+            return values
+        return values[self.lead :].T.reshape(-1, *self.tokens)
 
     def gradient(self, inputs: torch.Tensor, guided: bool = False) -> Array:
         """Gradient of the score, (C, *spatial)."""

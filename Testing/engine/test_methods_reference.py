@@ -7,11 +7,24 @@ import pytest
 
 import attention_maps as am
 from attention_maps.registry import methods
+from attention_maps.types import Image
 from reference_methods import REFERENCES, Case
-from tiny_networks import FlatClassifier, PooledClassifier, SmallUNet, picture, seeded, traced
+from tiny_networks import (
+    FlatClassifier,
+    PooledClassifier,
+    SmallUNet,
+    TokenClassifier,
+    picture,
+    seeded,
+    traced,
+)
 
 METHODS = sorted(methods())
 RELATIVE = 1e-4
+
+
+def by_input(name):
+    return methods()[name].needs == "input"
 
 
 def pairs(layers):
@@ -19,7 +32,7 @@ def pairs(layers):
     return [
         (name, layer)
         for name in METHODS
-        for layer in (layers if methods()[name].needs != "input" else layers[:1])
+        for layer in (layers[:1] if by_input(name) else layers)
         if name != "cam"
     ]
 
@@ -96,6 +109,37 @@ def test_cam_uses_the_weights_of_the_head(axes, kind):
     model = case.module if kind == "eager" else traced(case.module, case.image)
     result = am.explain(model, case.image, "cam", "act2", target)
     assert_close(result.raw.array[0], REFERENCES["cam"](case))
+
+
+@cache
+def tokens(layer, lead):
+    image = picture(2, shape=(16, 24))
+    module = seeded(TokenClassifier(with_token=bool(lead)), 1)
+    return Case(module, image, layer, lambda z: z[0, 1], 4, 1.5, tokens=(4, 6), lead=lead), 1
+
+
+@pytest.mark.parametrize("kind", ["eager", "traced"])
+@pytest.mark.parametrize("lead", [0, 1], ids=["tokens", "with class token"])
+@pytest.mark.parametrize("method", [n for n in METHODS if n != "cam" and not by_input(n)])
+def test_layers_of_tokens(method, lead, kind):
+    case, target = tokens("mix", lead)
+    model = case.module if kind == "eager" else traced(case.module, case.image)
+    result = am.explain(model, Image(case.image), method, "mix", target)
+    assert_close(result.raw.array[0], expected(method, tokens, "mix", lead))
+
+
+@cache
+def two_channels(_layer, axes):
+    module = seeded(FlatClassifier(axes, channels=2), 1)
+    return Case(module, picture(axes, 2), "act1", lambda z: z[0, 1], 2), 1
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("method", [n for n in METHODS if n != "cam"])
+def test_images_of_two_channels(method, axes):
+    case, target = two_channels("act1", axes)
+    result = am.explain(case.module, case.image, method, "act1", target)
+    assert_close(result.raw.array[0], expected(method, two_channels, "act1", axes))
 
 
 def test_all_methods_from_one_call_equal_single_calls():

@@ -46,9 +46,11 @@ class PooledClassifier(nn.Module):
 class FlatClassifier(nn.Module):
     """Its head weighs every voxel on its own, so that gradients differ from place to place."""
 
-    def __init__(self, axes: int = 2, classes: int = 3, bias: bool = True) -> None:
+    def __init__(
+        self, axes: int = 2, classes: int = 3, bias: bool = True, channels: int = 1
+    ) -> None:
         super().__init__()
-        self.first = CONV[axes](1, 4, 3, stride=2, padding=1)
+        self.first = CONV[axes](channels, 4, 3, stride=2, padding=1)
         self.act1 = nn.ReLU()
         self.second = CONV[axes](4, 5, 3, padding=1)
         self.act2 = nn.ReLU()
@@ -84,6 +86,27 @@ class SmallUNet(nn.Module):
             missing += [0, skip.shape[axis] - deep.shape[axis]]
         deep = functional.pad(deep, missing)
         return self.out(self.act3(self.merge(torch.cat([skip, deep], 1))))
+
+
+class TokenClassifier(nn.Module):
+    """Patches as tokens (B, tokens, channels) with a class token in front, as in a transformer."""
+
+    def __init__(self, classes: int = 3, with_token: bool = True) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 5, 4, stride=4)
+        self.token = nn.Parameter(torch.zeros(1, 1, 5), requires_grad=with_token)
+        self.mix = nn.Linear(5, 6)
+        self.act = nn.ReLU()
+        self.weigh = nn.Linear(6, 1)
+        self.head = nn.Linear(6, classes)
+        self.with_token = with_token
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        if self.with_token:
+            x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        x = self.act(self.mix(x))
+        return self.head((x * torch.softmax(self.weigh(x), 1)).sum(1))
 
 
 class Linear(nn.Module):
