@@ -217,6 +217,43 @@ def test_exported_methods_are_no_layers():
     assert names == ["conv", "gate", "gate#2"]
 
 
+class FusedTransformer(nn.Module):
+    """In evaluation mode without gradients PyTorch runs these as one operator each."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.lift = nn.Conv2d(1, 8, 4, stride=4)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, **options)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.attention = nn.MultiheadAttention(8, 4, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        tokens = self.encoder(self.lift(x).flatten(2).transpose(1, 2))
+        mixed, weights = self.attention(tokens, tokens, tokens)
+        return self.head(mixed.mean(1)) + weights[:, 0, :3]
+
+
+@pytest.mark.parametrize("options", [{}, {"activation": "gelu"}, {"norm_first": True}])
+def test_fused_transformers_have_gradients(options):
+    inputs = seeded_input((1, 1, 16, 12))
+    network = seeded(lambda: FusedTransformer(options))
+    for norm in (module for module in network.modules() if isinstance(module, nn.LayerNorm)):
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.uniform_(norm.bias, -0.5, 0.5)
+    script = as_torchscript(network, inputs, "traced")
+    assert "_transformer_encoder_layer_fwd" in str(script.inlined_graph)
+    assert "_native_multi_head_attention" in str(script.inlined_graph)
+    check_equal(script, inputs, "traced")
+    seed = torch.eye(3)[:1]
+    found = []
+    for module in (script, network):
+        trace = am.load_model(module).run(inputs, ["lift"])
+        torch.testing.assert_close(trace.logits, network(inputs).detach())
+        found += trace.gradients(seed, ["lift"])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-7)
+
+
 def test_programs_optimized_for_inference_are_refused():
     script = torch.jit.optimize_for_inference(torch.jit.script(seeded(TinyClassifier)))
     if "mkldnn" not in str(script.graph).lower():

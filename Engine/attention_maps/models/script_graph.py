@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attention_maps.models.fused_attention import with_gradient
 from attention_maps.models.script_operators import PLAIN, TENSOR_QUESTIONS
 
 if TYPE_CHECKING:
@@ -458,7 +459,7 @@ def _operator(node: Any) -> Callable[..., Any]:
         raise UnsupportedOperatorError(text) from error
     keywords = [a.name for a in schema.arguments if a.kwarg_only]
     if not keywords:
-        return overload
+        return with_gradient(kind, overload)
     positional = len(schema.arguments) - len(keywords)
 
     def with_keywords(*arguments: Any) -> Any:

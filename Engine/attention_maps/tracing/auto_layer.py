@@ -62,9 +62,9 @@ def _before_pooling(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
     if geometry.last_mixing is None:
         return last
     born = {name: birth for (_, birth), names in geometry.same.items() for name in names}
-    alike = [info for info in usable if info.shape == last.shape]
-    reaching = [info for info in alike if born[info.name] < geometry.last_mixing]
-    return reaching[-1] if reaching else last
+    reaching = [info for info in usable if born[info.name] < geometry.last_mixing] or [last]
+    alike = [info for info in reaching if info.shape == last.shape]  # not its queries or keys
+    return (alike or reaching)[-1]
 
 
 def _before_head(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
