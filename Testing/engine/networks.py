@@ -64,7 +64,7 @@ def nnunet(kind: type[nn.Module] = PlainConvUNet, *, deep_supervision: bool = Fa
     )  # fmt: skip
 
 
-# name -> network, shape of its input, whether torch.jit.script can compile it
+# name -> network, shape of its input, whether it is scripted too (quick enough, and it compiles)
 ZOO: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "classifier": (TinyClassifier, (1, 1, 24, 20), True),
     "classifier 3D": (lambda: TinyClassifier(3), (1, 1, 12, 16, 10), True),
@@ -91,7 +91,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "MONAI AttentionUnet": (
         lambda: monai_nets.AttentionUnet(3, 1, 2, (4, 6, 8), (2, 2)), (1, 1, 16, 16, 16), True,
     ),
-    "MONAI VNet": (lambda: monai_nets.VNet(2, 1, 2), (1, 1, 32, 32), True),
+    "MONAI VNet": (lambda: monai_nets.VNet(2, 1, 2), (1, 1, 32, 32), False),
     "MONAI DenseNet": (
         lambda: monai_nets.DenseNet(2, 1, 3, init_features=8, growth_rate=4, block_config=(2, 2)),
         (1, 1, 48, 40), True,
@@ -118,7 +118,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
         lambda: monai_nets.UNETR(
             1, 2, (32, 32), feature_size=4, hidden_size=12, mlp_dim=24, num_heads=2, spatial_dims=2
         ),
-        (1, 1, 32, 32), True,
+        (1, 1, 32, 32), False,
     ),
     "MONAI SwinUNETR": (
         lambda: monai_nets.SwinUNETR(

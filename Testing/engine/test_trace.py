@@ -256,7 +256,7 @@ def test_replacing_a_layers_output():
 
 
 def test_layers_that_did_not_run():
-    with pytest.raises(LayerError, match="'unused' did not run"):
+    with pytest.raises(LayerError, match="'unused' exists but did not run"):
         am.load_model(seeded(TinyClassifier)).run(seeded_input((1, 1, 8, 8)), ["unused"])
 
 

@@ -316,13 +316,14 @@ def test_a_thousand_questions_need_no_more_memory(kind):
         sizes = []
         for question in range(1000):
             session.explain(target=question % 2, layer="0")
-            if question in (99, 999):
+            if question % 200 == 199:
                 tensors.append(_living_tensors())
                 sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert sizes[1] - sizes[0] < 30_000
-    assert tensors[1] <= tensors[0]
+    # what leaks, leaks with every question; caches fill up once
+    assert np.diff(sizes).min() < 4_000
+    assert np.diff(tensors).min() <= 0
 
 
 def _living_tensors():
