@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -13,6 +16,8 @@ from attention_maps.errors import MethodError
 from attention_maps.registry import Option, method
 
 logger = logging.getLogger(__name__)
+
+SETTLED = 64  # a part that misses less than this share of the tolerance is not halved any more
 
 
 @method(
@@ -90,44 +95,107 @@ def smooth_grad(
 def integrated_gradients(
     probe: Probe,
     *,
-    steps: Annotated[int, Option("points on the path; doubled while incomplete", 2, 4096)] = 32,
-    max_steps: Annotated[int, Option("where the doubling ends", 2, 4096)] = 256,
+    steps: Annotated[int, Option("points on the whole path", 2, 4096)] = 32,
+    max_steps: Annotated[
+        int, Option("most points in all, spent while incomplete", 2, 65536)
+    ] = 1024,
     baseline: Annotated[float, Option("value of the empty image, in the network's units")] = 0.0,
     tolerance: Annotated[float, Option("allowed share of the score unexplained", 0, 1)] = 0.005,
 ) -> torch.Tensor:
-    """Gradients added up on the way from an empty image; their sum is the score's change."""
-    inputs = probe.inputs
-    start = torch.full_like(inputs, baseline)
-    change = float(probe.score(inputs) - probe.score(start))
-    while True:
-        shares = _path_integral(probe, start, inputs - start, steps)
-        residual = abs(float(shares.sum(dtype=torch.float64)) - change)
-        if residual <= tolerance * abs(change) or 2 * steps > max_steps:
-            break
-        steps *= 2
-    if residual > 0.01 * abs(change):
-        logger.warning(
-            "Integrated gradients leave %.1f %% of the score unexplained after %d steps; "
-            "raise max_steps.",
-            100 * residual / max(abs(change), 1e-30),
-            steps,
-        )
-    return shares.sum(1)
+    """Gradients added up on the way from an empty image; their sum is the score's change.
 
-
-def _path_integral(
-    probe: Probe, start: torch.Tensor, path: torch.Tensor, steps: int
-) -> torch.Tensor:
-    """Gauss-Legendre quadrature of the gradient along a straight path, times the path."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    at = torch.as_tensor((nodes + 1) / 2).to(path)
-    share = torch.as_tensor(weights / 2).to(path)
-    total = torch.zeros_like(path)
-    shape = (-1, *[1] * (path.ndim - 1))
-    for part in probe.batches(steps, "Integrated gradients"):
-        chosen = list(part)
-        gradients = probe.gradient(start + at[chosen].reshape(shape) * path)
-        total += (share[chosen].reshape(shape) * gradients).sum(0, keepdim=True)
-    if not torch.isfinite(total).all():
+    What a part of the path must add up to is known from the scores at its ends. While the sum is
+    incomplete, the part that misses most is halved: networks with normalization change all at once
+    close to an empty image, where equal steps see nothing.
+    """
+    path = _Path(probe, baseline)
+    parts = [path.part(0.0, 1.0, steps)]
+    if not parts[0].finite:
         raise MethodError("The gradient along the path is not finite; choose another baseline.")
-    return total * path
+    change, settled = parts[0].change, torch.zeros_like(probe.inputs)
+    used, finer = steps, max(2, steps // 4)
+    while True:
+        missing = abs(change - float(settled.sum()) - sum(part.total for part in parts))
+        if missing <= tolerance * abs(change) or used + 2 * finer > max_steps or not parts:
+            break
+        parts.sort(key=lambda part: part.missing)
+        worst = parts.pop()
+        middle = (worst.start + worst.end) / 2
+        halves = [path.part(worst.start, middle, finer), path.part(middle, worst.end, finer)]
+        used += 2 * finer
+        if not all(half.finite for half in halves):  # the score jumps; closer is not to be had
+            parts.append(worst)
+            break
+        for half in halves:
+            if half.missing > tolerance * abs(change) / SETTLED:
+                parts.append(half)
+            else:  # its shares need not be kept apart
+                settled += half.shares
+    if missing > 0.01 * abs(change):
+        logger.warning(
+            "Integrated gradients leave %.1f %% of the score unexplained after %d steps; raise "
+            "max_steps.",
+            100 * missing / max(abs(change), 1e-30),
+            used,
+        )
+    return sum((part.shares for part in parts), settled).sum(1)
+
+
+@dataclass
+class _Part:
+    """Integral of the gradient over a part of the path, times the path.
+
+    Args:
+        start: Where it begins, 0 at the empty image.
+        end: Where it ends, 1 at the image.
+        change: Change of the score from its start to its end.
+        shares: (1, C, *spatial) shares of the voxels.
+    """
+
+    start: float
+    end: float
+    change: float
+    shares: torch.Tensor
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the shares."""
+        return float(self.shares.double().sum())
+
+    @property
+    def finite(self) -> bool:
+        """False where a gradient was not."""
+        return math.isfinite(self.total)
+
+    @property
+    def missing(self) -> float:
+        """What the shares leave unexplained."""
+        return abs(self.total - self.change)
+
+
+class _Path:
+    """The straight path from an empty image to the image."""
+
+    def __init__(self, probe: Probe, baseline: float) -> None:
+        self.probe = probe
+        self.empty = torch.full_like(probe.inputs, baseline)
+        self.step = probe.inputs - self.empty
+        self.scores: dict[float, float] = {}
+
+    def _score(self, at: float) -> float:
+        if at not in self.scores:
+            self.scores[at] = float(self.probe.score(self.empty + at * self.step))
+        return self.scores[at]
+
+    def part(self, start: float, end: float, count: int) -> _Part:
+        """Gauss-Legendre quadrature with `count` points from `start` to `end`."""
+        nodes, weights = np.polynomial.legendre.leggauss(count)
+        at = torch.as_tensor(start + (end - start) * (nodes + 1) / 2).to(self.step)
+        share = torch.as_tensor((end - start) * weights / 2).to(self.step)
+        total = torch.zeros_like(self.step)
+        shape = (-1, *[1] * (self.step.ndim - 1))
+        for batch in self.probe.batches(count, "Integrated gradients"):
+            chosen = list(batch)
+            gradients = self.probe.gradient(self.empty + at[chosen].reshape(shape) * self.step)
+            total += (share[chosen].reshape(shape) * gradients).sum(0, keepdim=True)
+        return _Part(start, end, self._score(end) - self._score(start), total * self.step)
