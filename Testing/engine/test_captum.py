@@ -108,6 +108,44 @@ def test_integrated_gradients_are_complete_to_one_percent(network, axes, baselin
     assert result.raw.array.sum(dtype=np.float64) == pytest.approx(change, rel=0.01)
 
 
+class Jumpy(nn.Module):
+    """Normalization makes nearly all of the score appear close to an empty image."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm = nn.InstanceNorm2d(4)
+        self.head = nn.Linear(4 * 234, 2)
+
+    def forward(self, x):
+        return self.head(functional.relu(self.norm(self.first(x))).flatten(1))
+
+
+def test_integrated_gradients_find_where_the_score_changes():
+    """Equal steps miss it; halved parts agree with thousands of steps where it happens."""
+    module, image = seeded(Jumpy(), 3), picture(2) * 50
+    inputs = torch.from_numpy(image)[None].double()
+    found = am.explain(module, image, "integrated_gradients", target=1)
+    double = module.double()
+    with torch.no_grad():
+        change = float((double(inputs) - double(inputs * 0))[0, 1])
+    total = torch.zeros_like(inputs)
+    # Midpoints of steps that grow from the empty image, as the score does all its change there.
+    edges = torch.cat([torch.zeros(1), torch.logspace(-7, 0, 3001)]).double()
+    for start, end in zip(edges.split(500), edges[1:].split(500), strict=False):
+        width = end - start[: len(end)]
+        at = (start[: len(end)] + width / 2).reshape(-1, 1, 1, 1)
+        points = (at * inputs).requires_grad_()
+        gradients = torch.autograd.grad(double(points)[:, 1].sum(), points)[0]
+        total += (gradients * width.reshape(-1, 1, 1, 1)).sum(0, keepdim=True)
+    expected = (total * inputs)[0].numpy()
+    assert expected.sum() == pytest.approx(change, rel=1e-3)
+    assert found.raw.array.sum(dtype=np.float64) == pytest.approx(change, rel=0.01)
+    close(found.raw.array, expected, 0.02)
+    few = am.explain(module.float(), image, "integrated_gradients", target=1, max_steps=32)
+    assert abs(few.raw.array.sum() - change) > 0.05 * abs(change)
+
+
 @AXES
 def test_guided_backprop_on_relu(task, axes):
     case = Case(task, axes)

@@ -21,6 +21,12 @@ from tiny_networks import (
 
 METHODS = sorted(methods())
 RELATIVE = 1e-4
+# One quadrature over the whole path; what is done where that is incomplete is in test_captum.
+OPTIONS = {"integrated_gradients": {"max_steps": 32}}
+
+
+def explain(model, image, method, layer, target):
+    return am.explain(model, image, method, layer, target, **OPTIONS.get(method, {}))
 
 
 def by_input(name):
@@ -85,7 +91,7 @@ def test_every_method_has_a_reference():
 def test_classification(method, layer, axes, kind):
     case, target = classification(layer, axes)
     model = case.module if kind == "eager" else traced(case.module, case.image)
-    result = am.explain(model, case.image, method, layer, target)
+    result = explain(model, case.image, method, layer, target)
     assert_close(result.raw.array[0], expected(method, classification, layer, axes))
     assert result.score == pytest.approx(case.score(case.inputs), rel=RELATIVE)
 
@@ -96,7 +102,7 @@ def test_classification(method, layer, axes, kind):
 def test_segmentation(method, layer, axes, kind):
     case, target = segmentation(layer, axes)
     model = case.module if kind == "eager" else traced(case.module, case.image)
-    result = am.explain(model, case.image, method, layer, target)
+    result = explain(model, case.image, method, layer, target)
     assert_close(result.raw.array[0], expected(method, segmentation, layer, axes))
     assert result.score == pytest.approx(case.score(case.inputs), rel=RELATIVE)
 
@@ -107,7 +113,7 @@ def test_cam_uses_the_weights_of_the_head(axes, kind):
     case, target = classification("act2", axes, PooledClassifier)
     case.head = case.module.head.weight[target].detach().double().numpy()
     model = case.module if kind == "eager" else traced(case.module, case.image)
-    result = am.explain(model, case.image, "cam", "act2", target)
+    result = explain(model, case.image, "cam", "act2", target)
     assert_close(result.raw.array[0], REFERENCES["cam"](case))
 
 
@@ -124,7 +130,7 @@ def tokens(layer, lead):
 def test_layers_of_tokens(method, lead, kind):
     case, target = tokens("mix", lead)
     model = case.module if kind == "eager" else traced(case.module, case.image)
-    result = am.explain(model, Image(case.image), method, "mix", target)
+    result = explain(model, Image(case.image), method, "mix", target)
     assert_close(result.raw.array[0], expected(method, tokens, "mix", lead))
 
 
@@ -138,7 +144,7 @@ def two_channels(_layer, axes):
 @pytest.mark.parametrize("method", [n for n in METHODS if n != "cam"])
 def test_images_of_two_channels(method, axes):
     case, target = two_channels("act1", axes)
-    result = am.explain(case.module, case.image, method, "act1", target)
+    result = explain(case.module, case.image, method, "act1", target)
     assert_close(result.raw.array[0], expected(method, two_channels, "act1", axes))
 
 
