@@ -96,7 +96,7 @@ class Explainer:
         if not chosen:
             raise MethodError("Expected at least one method, got an empty list.")
         checked = split_options(chosen, options)
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
             raise MethodError(f"Expected batch_size to be 1 or more, got {batch_size!r}.")
         report = Progress(progress)
         with self._lock:

@@ -220,7 +220,13 @@ class CustomTarget:
         function = self.function
 
         def score(logits: torch.Tensor) -> torch.Tensor:
-            value = function(logits)
+            try:
+                value = function(logits)
+            except Exception as error:  # whatever the caller's code raises
+                raise TargetError(
+                    f"The target '{name}' failed on logits of shape {tuple(logits.shape)} "
+                    f"(batch, classes, *spatial): {error!r}"
+                ) from error
             if not isinstance(value, torch.Tensor) or value.shape not in ((len(logits),), ()):
                 shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value)
                 raise TargetError(

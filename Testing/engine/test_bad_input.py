@@ -135,6 +135,7 @@ CALLS = {
     "type": ({"method": "smooth_grad", "samples": "x"}, MethodError, "whole number.*got 'x'"),
     "choice": ({"method": "occlusion", "fill": "red"}, MethodError, "one of 'mean'.* got 'red'"),
     "batch size": ({"batch_size": 0}, MethodError, "1 or more, got 0"),
+    "batch size bool": ({"batch_size": True}, MethodError, "1 or more, got True"),
     "batch size type": ({"batch_size": 2.5}, MethodError, "1 or more, got 2.5"),
     "device": ({"device": "gpu"}, ModelError, "'auto', 'cpu', 'cuda'.* got 'gpu'"),
     "device type": ({"device": 3.5}, ModelError, "Expected a device such as"),

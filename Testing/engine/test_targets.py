@@ -377,6 +377,7 @@ WRONG = {
     "point None": (am.PointTarget(1, ras=None), "three finite numbers"),
     "component outside": (am.ComponentTarget(1, ras=(900, 0, 0)), "inside the network's answer"),
     "function of wrong shape": (lambda logits: logits, "one score per image"),
+    "function that fails": (lambda logits: logits[:, 9].sum(), r"failed on .*\(1, 3, 6, 7, 5\)"),
     "function of a number": (lambda logits: 3.0, "one score per image"),
 }  # fmt: skip
 
