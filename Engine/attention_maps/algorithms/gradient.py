@@ -160,7 +160,7 @@ class _Part:
     @cached_property
     def total(self) -> float:
         """Sum of the shares."""
-        return float(self.shares.double().sum())
+        return float(self.shares.cpu().double().sum())  # MPS has no float64
 
     @property
     def finite(self) -> bool:
