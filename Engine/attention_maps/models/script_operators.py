@@ -78,6 +78,12 @@ def _is_not(first: Any, second: Any) -> bool:
     return first is not second
 
 
+def _new_tensor(data: Any, dtype: int | None, device: Any, *_: Any) -> torch.Tensor:
+    """`torch.tensor` and `torch.as_tensor` of numbers and lists of them."""
+    wanted = next((kind for kind, number in DTYPE_NUMBERS.items() if number == dtype), None)
+    return torch.tensor(data, dtype=wanted, device=device)
+
+
 def _true_divide(first: Any, second: Any) -> float:
     return first / second
 
@@ -122,7 +128,10 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "prim::unchecked_unwrap_optional": lambda value: value, "prim::Print": lambda *values: None,
     # always yes: the shortcuts that PyTorch takes without gradients hide layers
     "prim::RaiseException": raise_exception, "aten::is_grad_enabled": lambda: True,
-    "aten::is_scripting": lambda: True, "prim::tolist": lambda values: values,
+    "aten::is_scripting": lambda: True, "aten::tensor": _new_tensor, "aten::as_tensor": _new_tensor,
+    "prim::tolist": lambda values: values,
+    "prim::Enter": lambda context: context.__enter__(),
+    "prim::Exit": lambda context, *_: context.__exit__(None, None, None),
 }  # fmt: skip
 
 # by operator name: questions about a tensor, answered without the dispatcher
