@@ -61,7 +61,7 @@ test: $(STAMP) ## Lint, check types, run all tests; fails when any of them does
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/mypy || status=1; \
-	$(BIN)/pytest || status=1; \
+	$(BIN)/pytest --numprocesses auto --dist loadfile || status=1; \
 	exit $$status
 
 lint: $(STAMP) ## Lint and check types only

@@ -62,7 +62,9 @@ class Explainer:
     def answer(self) -> Answer:
         """The network's answer with its classes, ranking and grid."""
         with self._lock:
-            return self._answer or self._answer_of(self._forward((), Progress(None)))
+            if self._answer is None:
+                self._answer = self._answer_of(self._forward((), Progress(None)))
+            return self._answer
 
     def explain(
         self,
@@ -103,6 +105,7 @@ class Explainer:
             started = time.perf_counter()
             names = self._layer_names(chosen, layer, report)
             trace = self._forward(names, report)
+            self._answer = self._answer or self._answer_of(trace)
             targets, several = expand_targets(target, self.answer())
             run = Run(
                 self, trace, report, chosen, checked, names, batch_size, started, len(targets)
@@ -116,8 +119,9 @@ class Explainer:
         self, chosen: Sequence[Method], layer: str | Sequence[str], report: Progress
     ) -> list[str]:
         """Layers to record; explicit names need no extra forward pass to be found."""
-        if all(item.needs == "input" for item in chosen):
-            return [INPUT] if all(item.gradients for item in chosen) else []
+        at_input = [INPUT] if any(item.needs == "input" for item in chosen) else []
+        if not any(item.has_layer for item in chosen):
+            return at_input
         explicit = _listed(layer)
         if layer == "auto" and self.model.spec.layer:
             explicit = [self.model.spec.layer]
@@ -128,10 +132,10 @@ class Explainer:
         if self._trace is None and plain and not self.model.knows(self._tensor):
             own = set(self.model.network.layer_names())
             if explicit and all(name in own for name in explicit):
-                return list(dict.fromkeys(explicit))
+                return [*dict.fromkeys(explicit), *at_input]
         report.stage("Finding the layers", 0.0, 0.2, self.model.operators)
         geometry = self.model.geometry(self._tensor, report.tick)
-        return self.model.resolve_layers(explicit, geometry)
+        return [*self.model.resolve_layers(explicit, geometry), *at_input]
 
     def _forward(self, names: Sequence[str], report: Progress) -> Trace:
         """The recorded forward pass; run again only where a layer is asked for the first time."""
@@ -145,8 +149,6 @@ class Explainer:
             for name in names:
                 self._check_place(trace, name)
             self._trace = trace
-        if self._answer is None:
-            self._answer = self._answer_of(trace)
         return trace
 
     def _answer_of(self, trace: Trace) -> Answer:

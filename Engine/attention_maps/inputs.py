@@ -14,8 +14,9 @@ def as_image(source: Any, axes: int | None = None) -> Image:
     """Make an Image of a path, a list of paths, an array or a tensor.
 
     Args:
-        source: An Image, a path or several (one per channel), or an array or tensor (C, *spatial),
-            (1, C, *spatial), or *spatial alone where `axes` tells that it has no channel axis.
+        source: An Image, a path or several (one per channel), a SimpleITK or nibabel image, or an
+            array or tensor (C, *spatial), (1, C, *spatial), or *spatial alone where `axes` tells
+            that it has no channel axis. The affine of a MONAI MetaTensor is kept.
         axes: Number of spatial axes that the network expects, where it is known.
 
     Raises:
@@ -31,9 +32,18 @@ def as_image(source: Any, axes: int | None = None) -> Image:
         from attention_maps.image_io import read_image
 
         return read_image(list(source))
+    if hasattr(source, "GetDirection") and hasattr(source, "GetNumberOfComponentsPerPixel"):
+        from attention_maps.image_io.itk import affine_of, channels_first
+
+        return Image(channels_first(source), affine_of(source))
+    if hasattr(source, "dataobj") and hasattr(source, "affine"):
+        data = np.asarray(source.dataobj)
+        return Image(np.moveaxis(data, 3, 0) if data.ndim == 4 else data[None], source.affine)
+    affine = getattr(source, "affine", None)
     if not isinstance(source, np.ndarray) and not hasattr(source, "detach"):
         raise ImageError(
-            "Expected an Image, a path, a list of paths, or an array (C, *spatial), got "
+            "Expected an Image, a path, a list of paths, a SimpleITK or nibabel image, or an "
+            "array (C, *spatial), got "
             f"{type(source).__name__}."
         )
     shape = tuple(source.shape)
@@ -46,7 +56,7 @@ def as_image(source: Any, axes: int | None = None) -> Image:
         source = source[0]
     elif axes is not None and len(shape) == axes:
         source = source[None]
-    return Image(source)
+    return Image(source, np.eye(4) if affine is None else np.asarray(affine))
 
 
 def _is_path(source: Any) -> bool:

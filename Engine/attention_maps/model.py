@@ -19,14 +19,14 @@ from attention_maps.models.file_kinds import refuse
 from attention_maps.preprocessing import NetworkInput, prepare
 from attention_maps.spec import ModelSpec, as_spec, find_sidecar
 from attention_maps.tracing.auto_layer import choose_layer
-from attention_maps.tracing.trace import Geometry, record
+from attention_maps.tracing.record import record
 from attention_maps.types import Image, LayerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from attention_maps.models.base import Network
-    from attention_maps.tracing.trace import Trace
+    from attention_maps.tracing.trace import Geometry, Trace
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
@@ -21,7 +21,7 @@ from attention_maps.errors import MethodError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Needs = Literal["layer", "layer and network", "input"]
+Needs = Literal["layer", "layer and network", "input", "network"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Method:
         label: Name for people.
         function: What computes the map.
         needs: "layer": the layer's activations (and gradients) are enough; "layer and network":
-            it runs the network again; "input": it works on the network's input, without a layer.
+            it runs the network again; without a layer "input": the gradient at the input is enough;
+            "network": it runs the network on inputs of its own.
         gradients: Whether it needs a backward pass.
         signed: Whether negative values mean evidence against.
         description: One line for tooltips and tables.
@@ -102,8 +103,13 @@ class Method:
     description: str
     reference: str
     remark: str = ""
-    options: Mapping[str, Option] = ()  # type: ignore[assignment]
+    options: Mapping[str, Option] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+
+    @property
+    def has_layer(self) -> bool:
+        """Whether it explains a layer; else it works on the network's input."""
+        return self.needs in ("layer", "layer and network")
 
 
 @dataclass(frozen=True)

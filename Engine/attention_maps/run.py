@@ -54,10 +54,10 @@ class Run:
         self.batch_size = batch_size
         self.started = started
         self._needs_gradients = bool(self.names) and any(
-            item.gradients and item.needs != "input" for item in methods
+            item.gradients and item.has_layer for item in methods
         )
         pieces = int(self._needs_gradients)
-        pieces += sum(item.needs == "input" for item in methods)
+        pieces += sum(not item.has_layer for item in methods)
         pieces += len(self.names) * sum(item.needs == "layer and network" for item in methods)
         self._pieces, self._done = questions * max(1, pieces), 0
         self._start = report.fraction
@@ -82,10 +82,10 @@ class Run:
                 [] if gradient is None else [layer.placed.to_grid(gradient)],
             )
             for item in self.methods:
-                if item.needs != "input":
+                if item.has_layer:
                     maps.append(self._layer_map(item, evidence, name, question, score))
         for item in self.methods:
-            if item.needs == "input":
+            if not item.has_layer:
                 values = item.function(self._probe(question, None), **self.options[item.name])
                 maps.append(self._wrap(item, values, INPUT, None, question, score))
         return maps

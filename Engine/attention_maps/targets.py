@@ -5,19 +5,21 @@ A target resolves against the network's answer to a `Question` (see `questions`)
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from attention_maps.classes import find_class
 from attention_maps.errors import TargetError
+from attention_maps.places import component_at, mask_image, position_text, voxel_at
 from attention_maps.questions import Question, Term
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -57,11 +59,11 @@ class RegionTarget:
 
     Args:
         name: Name of the class, or its index.
-        mask: Voxels that are not 0: an Image on any grid, or an array on the input image's grid.
+        mask: Voxels that are not 0: an Image or path on any grid, or an array on the image's grid.
     """
 
     name: ClassName
-    mask: Image | ArrayLike
+    mask: Image | ArrayLike | str | PathLike[str]
 
     def resolve(self, answer: Answer) -> Question:
         """Bring the region onto the answer's grid.
@@ -72,7 +74,7 @@ class RegionTarget:
         index = find_class(self.name, answer)
         _segmentation_only(self, answer)
         label = answer.class_label(index)
-        mask = answer.to_grid(_as_mask_image(self.mask, answer))
+        mask = answer.to_grid(mask_image(self.mask, answer))
         if not mask.any():
             raise TargetError(
                 "Expected a region of at least one voxel inside the network's field of view, got "
@@ -101,8 +103,8 @@ class PointTarget:
         """
         index = find_class(self.name, answer)
         _segmentation_only(self, answer)
-        voxel = _voxel(self.ras, answer)
-        text = f"{answer.class_label(index)} at {_position(self.ras)}"
+        voxel = voxel_at(self.ras, answer)
+        text = f"{answer.class_label(index)} at {position_text(self.ras)}"
         return Question(text, (Term(index, voxel),))
 
 
@@ -127,12 +129,12 @@ class ComponentTarget:
         index = find_class(self.name, answer)
         _segmentation_only(self, answer)
         label = answer.class_label(index)
-        voxel = _voxel(self.ras, answer)
+        voxel = voxel_at(self.ras, answer)
         predicted = answer.predicted(index).cpu().numpy()
         if not predicted[voxel]:
             raise TargetError(self._not_here(predicted, answer, label))
-        component = _component(predicted, voxel)
-        text = f"{label} component at {_position(self.ras)}"
+        component = component_at(predicted, voxel)
+        text = f"{label} component at {position_text(self.ras)}"
         return _region_question(index, answer.tensor(component), text)
 
     def _not_here(self, predicted: NDArray[np.bool_], answer: Answer, label: str) -> str:
@@ -142,9 +144,9 @@ class ComponentTarget:
         gaps = np.linalg.norm(answer.grid.to_world(there) - np.asarray(self.ras), axis=1)
         nearest = answer.grid.to_world(there[gaps.argmin()])
         return (
-            f"Expected a point in a predicted '{label}', but at {_position(self.ras)} the network "
-            f"predicts something else; the nearest voxel of it is {gaps.min():.1f} mm away at "
-            f"{_position(nearest)}."
+            f"Expected a point in a predicted '{label}', but at {position_text(self.ras)} the "
+            f"network predicts something else; the nearest voxel of it is {gaps.min():.1f} mm "
+            f"away at {position_text(nearest)}."
         )
 
 
@@ -276,38 +278,6 @@ def expand_targets(target: Any, answer: Answer) -> tuple[list[Target], bool]:
     )
 
 
-def find_class(name: ClassName, answer: Answer) -> int:
-    """Index of a class by its name or index.
-
-    A network with a single output channel has one class; label 1 means it, too.
-
-    Raises:
-        TargetError: If there is no such class, with the closest names.
-    """
-    names = answer.class_names
-    if isinstance(name, str):
-        if name in names:
-            return names.index(name)
-        folded = [item.casefold() for item in names]
-        if name.casefold() in folded:
-            return folded.index(name.casefold())
-        if not name.lstrip("-").isdigit():
-            close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-            known = f"closest: {', '.join(close)}" if close else f"it has {', '.join(names)}"
-            raise TargetError(
-                f"Class '{name}' is not known to this model"
-                + (f" ({known})." if names else "; it names no classes, use an index.")
-            )
-        name = int(name)
-    if isinstance(name, bool) or not isinstance(name, int | np.integer):
-        raise TargetError(f"Expected the name or index of a class, got {name!r}.")
-    if answer.classes == 1 and name == 1:
-        return 0
-    if not 0 <= name < answer.classes:
-        raise TargetError(f"Expected a class index from 0 to {answer.classes - 1}, got {name}.")
-    return int(name)
-
-
 def _segmentation_only(target: Any, answer: Answer) -> None:
     if answer.task != "segmentation":
         raise TargetError(
@@ -318,45 +288,3 @@ def _segmentation_only(target: Any, answer: Answer) -> None:
 
 def _region_question(index: int, mask: torch.Tensor, text: str, note: str = "") -> Question:
     return Question(text, (Term(index, mask),), note=note)
-
-
-def _as_mask_image(mask: Any, answer: Answer) -> Image:
-    if isinstance(mask, Image):
-        return mask
-    array = np.asarray(mask)
-    if array.ndim == answer.source.ndim:
-        array = array[None]
-    if array.shape[1:] != answer.source.shape:
-        raise TargetError(
-            f"Expected a mask of the input image's shape {answer.source.shape}, got "
-            f"{np.shape(mask)}; pass an Image where the mask has a grid of its own."
-        )
-    return Image(array, answer.source.affine)
-
-
-def _voxel(ras: Sequence[float], answer: Answer) -> tuple[int, ...]:
-    try:
-        position = np.asarray(ras, dtype=np.float64)
-    except (TypeError, ValueError):
-        position = np.empty(0)
-    if position.shape != (3,) or not np.isfinite(position).all():
-        raise TargetError(f"Expected a point as three finite numbers in mm (RAS), got {ras!r}.")
-    voxel = np.rint(answer.grid.to_index(position)).astype(int)
-    if (voxel < 0).any() or (voxel >= np.asarray(answer.grid.shape)).any():
-        raise TargetError(
-            f"Expected a point inside the network's answer, but {_position(position)} is voxel "
-            f"{tuple(int(v) for v in voxel)} of {answer.grid.shape}; positions are in mm, RAS."
-        )
-    return tuple(int(v) for v in voxel)
-
-
-def _position(ras: Iterable[float]) -> str:
-    return "(" + ", ".join(f"{value:.1f}" for value in ras) + ") mm"
-
-
-def _component(mask: NDArray[np.bool_], voxel: tuple[int, ...]) -> NDArray[np.bool_]:
-    import SimpleITK
-
-    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    labels = SimpleITK.GetArrayViewFromImage(SimpleITK.ConnectedComponent(image))
-    return np.asarray(labels == labels[voxel])

@@ -21,7 +21,7 @@ SETTLED = 64  # a part that misses less than this share of the tolerance is not 
 
 
 @method(
-    "guided_backprop", "Guided backpropagation", needs="input", signed=True, aliases=("gbp",),
+    "guided_backprop", "Guided backpropagation", needs="network", signed=True, aliases=("gbp",),
     reference="Springenberg et al., ICLR Workshops 2015, arXiv:1412.6806",
     remark="Fails sanity checks (Adebayo et al., 2018, arXiv:1810.03292): it shows edges, even of "
     "a network with random weights.",
@@ -64,7 +64,7 @@ def input_x_gradient(probe: Probe) -> torch.Tensor:
 
 
 @method(
-    "smooth_grad", "SmoothGrad", needs="input", signed=True,
+    "smooth_grad", "SmoothGrad", needs="network", signed=True,
     reference="Smilkov et al., 2017, arXiv:1706.03825",
 )  # fmt: skip
 def smooth_grad(
@@ -89,7 +89,7 @@ def smooth_grad(
 
 
 @method(
-    "integrated_gradients", "Integrated gradients", needs="input", signed=True, aliases=("ig",),
+    "integrated_gradients", "Integrated gradients", needs="network", signed=True, aliases=("ig",),
     reference="Sundararajan et al., ICML 2017, arXiv:1703.01365",
 )  # fmt: skip
 def integrated_gradients(

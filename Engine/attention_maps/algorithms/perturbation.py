@@ -12,7 +12,7 @@ from attention_maps.registry import Option, method
 
 
 @method(
-    "occlusion", "Occlusion", needs="input", gradients=False, signed=True,
+    "occlusion", "Occlusion", needs="network", gradients=False, signed=True,
     reference="Zeiler, Fergus, ECCV 2014, arXiv:1311.2901",
 )  # fmt: skip
 def occlusion(

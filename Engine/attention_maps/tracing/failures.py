@@ -1,0 +1,59 @@
+"""Failures of a network, told from those of the caller's own functions."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from attention_maps.errors import AttentionMapsError, ModelRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def remembering(
+    tick: Callable[[], None] | None, errors: list[Exception]
+) -> Callable[[], None] | None:
+    """The same function, which notes what it raises: that is no failure of the network."""
+    if tick is None:
+        return None
+
+    def remember() -> None:
+        try:
+            tick()
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    return remember
+
+
+@contextlib.contextmanager
+def readable_errors(
+    inputs: torch.Tensor, outside: list[Exception], direction: str = "forward"
+) -> Iterator[None]:
+    """Say with which input a network failed, and what often helps; errors from outside pass."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelRunError(
+            f"The device ran out of memory on an input of shape {tuple(inputs.shape)}; choose a "
+            "layer nearer to the output, a smaller input, or device='cpu'."
+        ) from error
+    except Exception as error:  # whatever the code of the network raises
+        if isinstance(error, AttentionMapsError) or error in outside:
+            raise
+        first_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        if direction == "backward":
+            raise ModelRunError(
+                f"The network's answer could not be followed back ({first_line}); choose a later "
+                "layer, or a method without gradients such as ablation_cam, score_cam or occlusion."
+            ) from error
+        raise ModelRunError(
+            f"The network failed on an input of shape {tuple(inputs.shape)} "
+            f"(batch, channels, *spatial), {inputs.dtype}: {first_line} "
+            "Check channels, spatial size and axis order against the model's specification; "
+            "a traced model may accept only the size that it was traced with."
+        ) from error
