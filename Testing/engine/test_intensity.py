@@ -96,7 +96,9 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "formula"), FORMULAS, ids=lambda value: repr(value)[:90])
+@pytest.mark.parametrize(
+    ("step", "formula"), FORMULAS, ids=[repr(step)[:90] for step, _ in FORMULAS]
+)
 def test_step_is_its_formula(step, formula, array):
     before = array.copy()
     result = apply_steps(array, [step])

@@ -33,6 +33,7 @@ PROBABILITIES = {
     "aten::sigmoid_": "sigmoid",
     "aten::log_sigmoid_forward": "sigmoid",
 }
+COPIES = {"aten::clone", "aten::_to_copy", "aten::alias", "aten::detach"}
 SPLITS = {
     "aten::split", "aten::split_with_sizes", "aten::chunk", "aten::tensor_split",
     "aten::unsafe_split", "aten::unsafe_split_with_sizes", "aten::unsafe_chunk",
@@ -135,8 +136,11 @@ class Observer(TorchDispatchMode):
             if name.endswith("_"):
                 logits = logits.detach().clone()
         sources = self._placed(args) if self.follow else None
+        copied = name in COPIES and self._is_last_activation(args[0])
         result = func(*args, **(kwargs or {}))
         self._note_births(schema, args, result)
+        if copied and self.last_activation is not None:
+            self.last_activation = self.last_activation._replace(output=self.identity(result))
         if sources is not None:
             self._follow(name, args, sources, result)
         if logits is not None:
@@ -146,6 +150,10 @@ class Observer(TorchDispatchMode):
                 PROBABILITIES[name], dim, logits, edge, self.identity(output)
             )
         return result
+
+    def _is_last_activation(self, tensor: torch.Tensor) -> bool:
+        last = self.last_activation
+        return last is not None and last.output == self.identity(tensor)
 
     def _note_births(self, schema: Any, args: Sequence[Any], result: Any) -> None:
         """A new tensor is born with every operator, unless it only gives an argument back."""
