@@ -322,7 +322,7 @@ def test_a_thousand_questions_need_no_more_memory(kind):
     finally:
         tracemalloc.stop()
     # what leaks, leaks with every question; caches fill up once
-    assert np.diff(sizes).min() < 4_000
+    assert np.diff(sizes).min() < 50_000  # 250 bytes a question; one small map has 3,000
     assert np.diff(tensors).min() <= 0
 
 

@@ -15,6 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_maps.errors import ModelError
+from attention_maps.tracing.descent import Descent
 from attention_maps.tracing.placement import Dim, Placement, by_size, input_placement, slide
 from attention_maps.tracing.rules import RULES, displaced, elementwise
 from attention_maps.tracing.rules_shape import cut
@@ -66,6 +67,7 @@ class Activation(NamedTuple):
         logits: What went in.
         edge: Where autograd continues behind it, or None where nothing is recorded.
         output: Identity of what came out (see `Observer.identity`).
+        origin: The operator that made the logits (see `Descent`).
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Activation(NamedTuple):
     logits: torch.Tensor
     edge: Any
     output: Identity
+    origin: int | None
 
 
 class Observer(TorchDispatchMode):
@@ -92,6 +95,7 @@ class Observer(TorchDispatchMode):
         self.operators = 0
         self.last_mixing = 0
         self.class_token_taken = 0
+        self.descent = Descent()
         self._root: Placement | None = None
         self._births: dict[Signature, int] = {}
         self._guarded: dict[int, list[Callable[[], None]]] = {}
@@ -132,13 +136,15 @@ class Observer(TorchDispatchMode):
         logits = None
         if name in PROBABILITIES:
             logits = args[0]
-            edge = _edge(logits)
+            edge, origin = _edge(logits), self.descent.origin(logits)
             if name.endswith("_"):
                 logits = logits.detach().clone()
         sources = self._placed(args) if self.follow else None
         copied = name in COPIES and self._is_last_activation(args[0])
         result = func(*args, **(kwargs or {}))
         self._note_births(schema, args, result)
+        if self.follow:
+            self.descent.note(schema.is_mutable, [args, (kwargs or {}).values()], result)
         if copied and self.last_activation is not None:
             self.last_activation = self.last_activation._replace(output=self.identity(result))
         if sources is not None:
@@ -147,7 +153,7 @@ class Observer(TorchDispatchMode):
             output = result[0] if isinstance(result, tuple) else result
             dim = int(args[1]) % logits.ndim if "softmax" in name else 1
             self.last_activation = Activation(
-                PROBABILITIES[name], dim, logits, edge, self.identity(output)
+                PROBABILITIES[name], dim, logits, edge, self.identity(output), origin
             )
         return result
 

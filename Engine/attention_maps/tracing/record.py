@@ -8,6 +8,7 @@ operators behind the layer do no harm, and the network itself is left as it was.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,6 +61,7 @@ class _Recorder:
         self.layers: dict[str, LayerTrace] = {}
         self.known = known is not None
         self.geometry = known or Geometry()
+        self.origins: dict[str, int | None] = {}
 
     def __call__(self, name: str, kind: str, value: Any) -> Any:
         name, _, alias = name.partition("|")
@@ -97,12 +99,27 @@ class _Recorder:
         if self.known:
             return
         geometry = self.geometry
+        self.origins[name] = self.observer.descent.origin(value)
         geometry.same.setdefault(self.observer.identity(value), []).append(name)
         layout = geometry.layouts[name] = self._layout(value)
         reason = _why_not(value, layout)
         stride, offset = (layout.stride, layout.offset) if layout else (None, None)
         shape = tuple(value.shape)
         geometry.infos.append(LayerInfo(name, kind, shape, stride, offset, not reason, reason))
+
+    def rule_out_unused(self, logits: int | None) -> None:
+        """Say which layers the logits were not computed from (auxiliary heads, a last softmax)."""
+        if logits is None:
+            return
+        descent = self.observer.descent
+        used = descent.ancestors(logits)
+        for position, info in enumerate(self.geometry.infos):
+            origin = self.origins[info.name]
+            if not info.explainable or origin is None or origin in used:
+                continue
+            behind = logits in descent.ancestors(origin)
+            reason = "comes after the logits" if behind else "unused: the answer is made without it"
+            self.geometry.infos[position] = replace(info, explainable=False, reason=reason)
 
     def layout_of_answer(self, answer: torch.Tensor) -> Layout | None:
         """How a segmentation's logits lie in the input."""
@@ -187,9 +204,10 @@ def record(
             f"Layer '{missing[0]}' exists but did not run in this forward pass; choose another "
             "layer (model.layers() lists all)."
         )
-    logits, activation, root = _see_through(answer, observer)
+    logits, activation, root, origin = _see_through(answer, observer)
     geometry = recorder.geometry
     if known is None:
+        recorder.rule_out_unused(origin)
         geometry.aliases.update(network.aliases)
         geometry.classes = int(answer.shape[1]) if answer.ndim > 1 else 1
         if observer.class_token_taken > observer.last_mixing:
@@ -200,11 +218,11 @@ def record(
 
 def _see_through(
     answer: torch.Tensor, observer: Observer
-) -> tuple[torch.Tensor, str | None, GradientEdge | None]:
-    """Logits, name of the final activation, and where the backward pass starts."""
+) -> tuple[torch.Tensor, str | None, GradientEdge | None, int | None]:
+    """Logits, the final activation's name, where the backward pass starts, and what made them."""
     last = observer.last_activation
     final = last is not None and last.output == observer.identity(answer)
     if last is not None and final and (last.kind != "softmax" or last.dim == 1):
-        return last.logits.detach(), last.kind, last.edge
+        return last.logits.detach(), last.kind, last.edge, last.origin
     root = get_gradient_edge(answer) if answer.requires_grad else None
-    return answer.detach(), None, root
+    return answer.detach(), None, root, observer.descent.origin(answer)
