@@ -265,6 +265,19 @@ def questions(size: int, rounds: int) -> None:
         )
 
 
+def import_seconds() -> float:
+    """Median seconds of `import attention_maps` in a process of its own."""
+    code = (
+        "import time; start = time.perf_counter(); import attention_maps; "
+        "print(time.perf_counter() - start)"
+    )
+    command = [sys.executable, "-c", code]
+    return statistics.median(
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    )
+
+
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -287,6 +300,7 @@ def main() -> None:
     print("\n| layer | second question | its backward | ratio | one method | eight | ratio |")
     print("|---|---|---|---|---|---|---|")
     questions(arguments.size, arguments.rounds)
+    print(f"\nimport attention_maps: {import_seconds():.3f} s")
 
 
 if __name__ == "__main__":
