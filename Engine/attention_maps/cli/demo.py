@@ -14,7 +14,7 @@ from attention_maps.cli.running import command
 if TYPE_CHECKING:
     from attention_maps.demo import Demo
 
-EPILOG = "Examples:\n\nattention-maps demo\n\nattention-maps demo --output /tmp/demo --json"
+EPILOG = "Examples:\n\nattention-maps demo\n\nattention-maps demo --output results --json"
 
 
 def register(app: typer.Typer) -> None:

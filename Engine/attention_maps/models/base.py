@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -97,3 +98,23 @@ def register_kind(kind: ModelKind) -> ModelKind:
     """Add a kind of model; the last one registered is asked first."""
     KINDS[kind.name] = kind
     return kind
+
+
+@contextlib.contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode; each submodule's flag is put back afterwards."""
+    training = [part for part in module.modules() if _is_training(part)]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _is_training(part: Any) -> bool:
+    try:
+        return bool(part.training)
+    except (AttributeError, RuntimeError):  # frozen programs have no such attribute
+        return False

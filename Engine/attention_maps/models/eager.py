@@ -10,6 +10,7 @@ from torch import nn
 
 from attention_maps.models.base import (
     ModelKind,
+    evaluating,
     lock_of,
     refuse_inference_tensors,
     register_kind,
@@ -40,7 +41,7 @@ class EagerNetwork:
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run in evaluation mode with parameters frozen; the module is as before afterwards."""
         with lock_of(self.module), contextlib.ExitStack() as stack:
-            stack.enter_context(_evaluating(self.module))
+            stack.enter_context(evaluating(self.module))
             stack.enter_context(_frozen(self.module))
             if tap is not None:
                 stack.enter_context(_tapped(self.module, tap))
@@ -64,18 +65,6 @@ def _unwrapped(module: nn.Module) -> nn.Module:
         if inner is None:
             return module
         module = inner
-
-
-@contextlib.contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 @contextlib.contextmanager

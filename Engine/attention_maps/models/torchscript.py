@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import torch
 from attention_maps.errors import ModelError
 from attention_maps.models.base import (
     ModelKind,
+    evaluating,
     lock_of,
     refuse_inference_tensors,
     register_kind,
@@ -48,7 +48,7 @@ class TorchScriptNetwork:
 
     def run(self, inputs: torch.Tensor, tap: Tap | None) -> Any:
         """Run in evaluation mode; the module's training flags are put back."""
-        with lock_of(self.module), _evaluating(self.module):
+        with lock_of(self.module), evaluating(self.module):
             return self._interpreter.run([inputs], tap)
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
@@ -66,25 +66,6 @@ class TorchScriptNetwork:
             return []
         names = (name for name, _ in self.module.named_modules() if name)
         return [name for name in names if name not in self.aliases]
-
-
-@contextlib.contextmanager
-def _evaluating(module: torch.jit.ScriptModule) -> Iterator[None]:
-    training = [part for part in module.modules() if _is_training(part)]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
-
-
-def _is_training(part: Any) -> bool:
-    try:
-        return bool(part.training)
-    except (AttributeError, RuntimeError):  # frozen programs have no such attribute
-        return False
 
 
 def _accepts(source: Any) -> bool:

@@ -81,5 +81,7 @@ def _shortest_name(chosen: LayerInfo, geometry: Geometry) -> str:
     for names in geometry.same.values():
         if chosen.name in names:
             explainable = {info.name for info in geometry.infos if info.explainable}
-            return min((n for n in names if n in explainable), key=lambda n: (n.count("."), n))
+            return min(
+                (n for n in names if n in explainable), key=lambda n: ("#" in n, n.count("."), n)
+            )
     return chosen.name
