@@ -54,7 +54,7 @@ def as_image(source: Any, axes: int | None = None) -> Image:
                 "one by one."
             )
         source = source[0]
-    elif axes is not None and len(shape) == axes:
+    elif axes is not None and len(shape) == axes and shape[0] > 1:  # else one channel in 2D
         source = source[None]
     return Image(source, np.eye(4) if affine is None else np.asarray(affine))
 

@@ -100,7 +100,8 @@ class LoadedModel:
         if image is not None:
             from attention_maps.inputs import as_image
 
-            return self.geometry(self.tensor(self.prepare(as_image(image))))
+            image = as_image(image, self.expected_input()[1])
+            return self.geometry(self.tensor(self.prepare(image)))
         if self._known:
             return next(reversed(self._known.values()))
         return self._try_sizes()
@@ -113,7 +114,7 @@ class LoadedModel:
         """
         prepared = prepare(image, self.spec)
         channels, axes = self.expected_input()
-        if axes is not None and prepared.grid.ndim != axes:
+        if axes is not None and prepared.grid.ndim != axes and not self._takes_slices(prepared):
             raise ImageError(
                 f"Expected a {axes}D image for '{self.name}', got a {prepared.grid.ndim}D one of "
                 f"shape {prepared.array.shape}. "
@@ -129,6 +130,17 @@ class LoadedModel:
                 "give one file per channel in the model's order."
             )
         return prepared
+
+    def _takes_slices(self, prepared: NetworkInput) -> bool:
+        """Whether a network of 2D convolutions takes the volume apart itself; tried out once."""
+        if self.spec.spatial_dims is not None or prepared.grid.ndim != 3:
+            return False
+        try:
+            self.geometry(self.tensor(prepared))
+        except ModelRunError as error:
+            logger.debug("The network does not take a volume: %s", error)
+            return False
+        return True
 
     def tensor(self, prepared: NetworkInput) -> torch.Tensor:
         """(1, C, *spatial) tensor on the model's device, in its dtype."""

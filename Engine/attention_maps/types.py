@@ -30,7 +30,12 @@ def checked_affine(affine: ArrayLike | None) -> NDArray[np.float64]:
     """
     if affine is None:
         return np.eye(4)
-    matrix = np.array(affine, dtype=np.float64)
+    try:
+        matrix = np.array(affine, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            f"Expected a (4, 4) affine of numbers (voxel index -> RAS mm), got {affine!r}."
+        ) from error
     if matrix.shape != (4, 4):
         raise ImageError(
             f"Expected a (4, 4) affine (voxel index -> RAS mm), got shape {matrix.shape}."

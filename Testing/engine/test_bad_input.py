@@ -328,7 +328,7 @@ def test_layers_that_cannot_be_explained(form):
     words = "'aside'|did not run|not in this model"  # a trace leaves out what has no effect
     refused(LayerError, words, am.explain, module, image, "grad_cam", "aside")
     if form == "eager":
-        words = "depends, but no gradient reaches 'aside'; choose another layer"
+        words = "'aside' cannot be explained: unused, the answer does not depend on it"
         refused(LayerError, words, am.explain, module, image, "grad_cam", "aside")
         words = "'never' exists but did not run"
         refused(LayerError, words, am.explain, module, image, "grad_cam", "never")

@@ -57,3 +57,21 @@ def test_arrays_without_a_channel_axis_where_the_network_tells(volume):
 def test_batches_are_refused(volume):
     with pytest.raises(am.ImageError, match="one image, got a batch of 2"):
         as_image(np.stack([volume[None]] * 2))
+
+
+def test_one_channel_of_a_picture_is_no_volume_of_one_slice(volume):
+    assert as_image(volume[:1], 3).ndim == 2
+    assert as_image(volume, 3).ndim == 3
+    network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.ReLU())
+    with pytest.raises(am.ImageError, match="Expected a 3D image .* got a 2D one"):
+        am.explain(network, volume[:1])
+
+
+def test_batches_of_pictures_come_in_wherever_an_image_is_asked_for():
+    model = am.load_model(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU()))
+    assert [info.shape for info in model.layers(torch.zeros(1, 1, 9, 8))] == [(1, 2, 7, 6)] * 2
+
+
+def test_affines_that_are_no_numbers_are_refused(volume):
+    with pytest.raises(am.ImageError, match=r"\(4, 4\) affine of numbers .* got 'abc'"):
+        am.Image(volume[None], "abc")

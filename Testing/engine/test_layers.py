@@ -286,3 +286,101 @@ def test_single_channel_sigmoid_is_explained_behind_the_scenes():
     trace = am.load_model(network).run(inputs)
     assert trace.activation == "sigmoid"
     torch.testing.assert_close(trace.logits, network[0](inputs))
+
+
+class Supervised(nn.Module):
+    """Deep supervision: a second answer beside the one that is explained."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv3d(1, 4, 3, padding=1)
+        self.down = nn.Conv3d(4, 6, 3, stride=2, padding=1)
+        self.up = nn.ConvTranspose3d(6, 4, 2, stride=2)
+        self.coarse = nn.Conv3d(6, 3, 1)
+        self.fine = nn.Conv3d(4, 3, 1)
+
+    def forward(self, x):
+        deep = torch.relu_(self.down(torch.relu_(self.stem(x))))
+        answer = self.fine(self.up(deep))
+        return answer, self.coarse(deep)
+
+
+@pytest.mark.parametrize("kind", ["eager", "traced", "scripted"])
+def test_auxiliary_heads_are_unused_and_left_out_of_all(kind):
+    network = seeded(Supervised)
+    inputs = seeded_input((1, 1, 8, 10, 12))
+    model = am.load_model(as_torchscript(network, inputs, kind))
+    listed = {info.name: info for info in model.layers(inputs)}
+    assert not listed["coarse"].explainable
+    assert listed["coarse"].reason == "unused, the answer does not depend on it"
+    target = am.RegionTarget(1, np.ones((8, 10, 12)))
+    results = am.explain(model, inputs, "hires_cam", "all", target)
+    assert [result.layer for result in results] == ["stem", "down", "up", "fine"]
+    activations = torch.relu(network.down(torch.relu(network.stem(inputs)))).detach()
+    activations.requires_grad_()
+    score = network.fine(network.up(activations))[:, 1].sum()
+    (gradient,) = torch.autograd.grad(score, activations)
+    pre_activation = network.down(torch.relu(network.stem(inputs))).detach()
+    expected = (gradient * (pre_activation > 0) * pre_activation).sum(1)
+    np.testing.assert_allclose(results[1].raw.array, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_comes_after_the_logits_is_left_out_of_all():
+    network = seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.Softmax(1)
+        )
+    )
+    inputs = seeded_input((1, 1, 9, 11))
+    model = am.load_model(as_torchscript(network, inputs, "frozen scripted"))
+    reasons = {info.name: info.reason for info in model.layers(inputs)}
+    assert reasons.pop("softmax_1") == "comes after the logits"
+    assert list(reasons.values()) == ["", "", ""]
+    layers = [result.layer for result in am.explain(model, inputs, layer="all")]
+    assert layers == list(reasons)
+
+
+def test_automatic_layer_is_one_that_the_answer_depends_on():
+    class Sizes(nn.Module):
+        """Runs its features a second time to look at their size only."""
+
+        def __init__(self):
+            super().__init__()
+            self.features = nn.Conv2d(1, 4, 3)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            y = self.features(x)
+            return self.head(nn.functional.avg_pool2d(y, self.features(x).shape[2:]).flatten(1))
+
+    assert am.explain(seeded(Sizes), seeded_input((1, 1, 8, 8))).layer == "features"
+
+
+class SliceWise(nn.Module):
+    """A volume's slices through a 2D network, the largest answer of all (MRNet)."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Conv2d(1, 6, 3, stride=2, padding=1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        slices = x[0].permute(3, 0, 1, 2)
+        pooled = self.pool(torch.relu(self.features(slices))).flatten(1)
+        return self.head(pooled.max(0, keepdim=True)[0])
+
+
+@pytest.mark.parametrize("kind", ["eager", "traced", "scripted"])
+def test_networks_that_take_a_volume_slice_by_slice(kind):
+    network = seeded(SliceWise)
+    inputs = seeded_input((1, 1, 12, 10, 7))
+    model = am.load_model(as_torchscript(network, inputs, kind))
+    result = am.explain(model, am.Image(inputs[0].numpy()), "hires_cam", target=1)
+    assert result.layer == "features"
+    activations = network.features(inputs[0].permute(3, 0, 1, 2)).detach().requires_grad_()
+    pooled = torch.relu(activations).mean((2, 3)).max(0)[0]
+    (gradient,) = torch.autograd.grad(network.head(pooled)[1], activations)
+    expected = (gradient * activations).sum(1).detach().permute(1, 2, 0)[None]
+    np.testing.assert_allclose(result.raw.array, expected.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.diag(result.raw.affine), [2, 2, 1, 1])

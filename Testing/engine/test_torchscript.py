@@ -271,3 +271,60 @@ def test_quantized_networks_are_refused(traced):
     model = am.load_model(torch.jit.trace(network, inputs) if traced else network)
     with pytest.raises(ModelError, match=r"quantized one .* before its quantization"):
         am.explain(model, inputs[0].numpy(), layer="0")
+
+
+class Statements(nn.Module):
+    """In-place operators whose results are not used: on a tensor, and on a part of one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        y = self.first(x)
+        y[:, :2].mul_(0.5)
+        y = self.second(y)
+        y.clamp_(min=0)
+        y.add_(0.25)
+        return y.mean((2, 3))
+
+
+def test_in_place_statements_of_frozen_graphs_are_layers():
+    network = seeded(Statements)
+    inputs = seeded_input((1, 1, 8, 9))
+    model = am.load_model(as_torchscript(network, inputs, "frozen scripted"))
+    names = [info.name for info in model.layers(inputs) if info.explainable]
+    assert names == ["conv2d_1", "conv2d_2", "clamp_1", "add_1"]
+    maps = {m.layer: m.raw.array for m in am.explain(model, inputs, "hires_cam", "all", 1)}
+    with torch.no_grad():
+        before = network.first(inputs)
+        before[:, :2] *= 0.5
+        before = network.second(before)[:, 1]
+    clamped = before.clamp(min=0)
+    for name, value in (("conv2d_2", clamped), ("clamp_1", clamped), ("add_1", clamped + 0.25)):
+        torch.testing.assert_close(torch.from_numpy(maps[name]), value / 72)
+
+
+class Tokens(nn.Module):
+    """Patches, one transformer layer, their mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(1, 8, 4, 4)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_frozen_transformers_run_the_same_layers_with_and_without_gradients():
+    network = seeded(Tokens)
+    inputs = seeded_input((1, 1, 16, 20))
+    model = am.load_model(as_torchscript(network, inputs, "frozen scripted"))
+    maps = {m.layer: m.raw.array for m in am.explain(model, inputs, "hires_cam", "all", 1)}
+    assert list(maps) == [info.name for info in model.layers(inputs) if info.explainable]
+    expected = am.explain(network, inputs, "hires_cam", ["patches", "encoder"], 1)
+    for found, wanted in zip((maps["conv2d_1"], maps["layer_norm_2"]), expected, strict=True):
+        assert abs(found - wanted.raw.array).max() <= 1e-5 * abs(wanted.raw.array).max()

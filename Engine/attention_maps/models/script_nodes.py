@@ -56,6 +56,20 @@ def is_layer(node: Any) -> bool:
     )
 
 
+def is_statement(node: Any) -> bool:
+    """Whether it is `x.add_(1)`, behind which the program goes on with `x`, not the result."""
+    outputs = list(node.outputs())
+    in_place = node.kind().startswith("aten::") and node.kind().endswith("_")
+    return in_place and is_layer(node) and not outputs[0].uses()
+
+
+def is_written_part(node: Any) -> bool:
+    """Whether it is `x[:, :4].add_(1)`: what comes next is `x`, of which this is no layer."""
+    maker = next(node.inputs()).node().kind() if is_statement(node) else ""
+    parts = VIEWS - {"clone", "contiguous", "to"} | {"__getitem__"}
+    return maker.removeprefix("aten::") in parts
+
+
 def _get_attribute(owner: Any, name: str) -> Any:
     return owner.attribute(name) if isinstance(owner, ModuleRef) else getattr(owner, name)
 

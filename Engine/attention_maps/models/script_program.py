@@ -13,6 +13,8 @@ import torch
 from attention_maps.models.script_nodes import (
     constant_of,
     is_layer,
+    is_statement,
+    is_written_part,
     operator_function,
     structural_function,
     used_values,
@@ -129,6 +131,8 @@ class Program:
         if kind == "prim::Loop":
             return self._loop_step(node, inputs, outputs, dead)
         function, many = self._function(node)
+        if is_statement(node):
+            outputs, dead = inputs[:1], tuple(slot for slot in dead if slot not in outputs)
 
         def step(values: list[Any]) -> None:
             arguments = [values[slot] for slot in inputs]
@@ -149,7 +153,7 @@ class Program:
         if structural is not None:
             return structural
         many = node.outputsSize() > 1
-        if self._interpreter.by_operator and is_layer(node):
+        if self._interpreter.by_operator and is_layer(node) and not is_written_part(node):
             return self._tapped(node, operator_function(node)), many
         return operator_function(node), many
 

@@ -42,8 +42,9 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
 
 
 def _tells_itself(info: LayerInfo) -> bool:
-    """Not a flattened map or a copy of the layer before, which nobody would look for."""
-    return len(info.shape) > 2 and not info.kind.lower().startswith(IDLE_KINDS)
+    """Not flattened, pooled to one voxel per slice, or a copy of the layer before."""
+    spatial = len(info.shape) > 2 and max(info.shape[2:]) > 1
+    return spatial and not info.kind.lower().startswith(IDLE_KINDS)
 
 
 def _bottleneck(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:

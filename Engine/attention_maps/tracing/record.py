@@ -118,7 +118,9 @@ class _Recorder:
             if not info.explainable or origin is None or origin in used:
                 continue
             behind = logits in descent.ancestors(origin)
-            reason = "comes after the logits" if behind else "unused: the answer is made without it"
+            reason = (
+                "comes after the logits" if behind else "unused, the answer does not depend on it"
+            )
             self.geometry.infos[position] = replace(info, explainable=False, reason=reason)
 
     def layout_of_answer(self, answer: torch.Tensor) -> Layout | None:
