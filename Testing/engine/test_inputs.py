@@ -63,7 +63,7 @@ def test_one_channel_of_a_picture_is_no_volume_of_one_slice(volume):
     assert as_image(volume[:1], 3).ndim == 2
     assert as_image(volume, 3).ndim == 3
     network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.ReLU())
-    with pytest.raises(am.ImageError, match="Expected a 3D image .* got a 2D one"):
+    with pytest.raises(am.ImageError, match=r"Expected a 3D image .* got a 2D one"):
         am.explain(network, volume[:1])
 
 
