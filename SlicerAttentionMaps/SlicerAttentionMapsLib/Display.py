@@ -15,6 +15,7 @@ from . import ColorTables
 ANSWER_COLORS = ((0.25, 1.0, 0.35), (1.0, 0.4, 1.0), (0.1, 0.95, 0.85), (0.75, 0.6, 1.0))
 MASK_COLOR = (0.2, 0.75, 1.0)
 EVIDENCE_ATTRIBUTE = "AttentionMaps.Evidence"
+SIGNED_ATTRIBUTE = "AttentionMaps.Signed"
 # Interpolation may round the hottest pixel just above the largest voxel, and a saved scene keeps
 # six digits of a threshold: the pixel must stay visible.
 _ROUNDING = 1.0001
@@ -75,13 +76,17 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str):
     return node
 
 
-def styleOverlay(overlayNode, *, signed: bool, hiddenFraction: float = 0.1) -> OverlayStyle:
+def styleOverlay(
+    overlayNode, *, signed: bool, hiddenFraction: float = 0.1, scale: float | None = None
+) -> OverlayStyle:
     """Give a map its colors, its range and its threshold.
 
     Args:
         overlayNode: a scalar volume with the raw map.
         signed: whether the method can answer with both signs.
         hiddenFraction: values below this share of the largest absolute one are hidden, 0..1.
+        scale: the value of the last color, for maps that are to be compared; None for the map's own
+            largest absolute value.
     """
     if not 0 <= hiddenFraction < 1:
         raise ValueError(f"hiddenFraction must be in [0, 1), but is {hiddenFraction}.")
@@ -92,6 +97,8 @@ def styleOverlay(overlayNode, *, signed: bool, hiddenFraction: float = 0.1) -> O
             f"'{overlayNode.GetName()}' is shown as a map without sign, but its smallest value is "
             f"{array.min():.3g}: pass signed=True."
         )
+    if scale is not None and maximum > 0:
+        maximum = scale
     style = OverlayStyle(signed, maximum, hiddenFraction * maximum)
     scene = overlayNode.GetScene()
     if signed:
@@ -107,7 +114,26 @@ def styleOverlay(overlayNode, *, signed: bool, hiddenFraction: float = 0.1) -> O
     _setThreshold(displayNode, style)
     displayNode.SetInterpolate(True)
     overlayNode.SetAttribute(EVIDENCE_ATTRIBUTE, "yes" if style.evidence else "none")
+    overlayNode.SetAttribute(SIGNED_ATTRIBUTE, "yes" if signed else "no")
     return style
+
+
+def setCommonScale(overlayNodes, *, hiddenFraction: float = 0.1) -> float:
+    """Give styled overlays one range, so that equal colors are equal values.
+
+    Returns:
+        The largest absolute value of them all; 0 where none holds evidence.
+    """
+    scale = max((largestMagnitude(node) for node in overlayNodes), default=0.0)
+    for node in overlayNodes:
+        signed = node.GetAttribute(SIGNED_ATTRIBUTE) == "yes"
+        styleOverlay(node, signed=signed, hiddenFraction=hiddenFraction, scale=scale)
+    return scale
+
+
+def largestMagnitude(overlayNode) -> float:
+    """Return the largest absolute value of a map."""
+    return _largestMagnitude(slicer.util.arrayFromVolume(overlayNode), overlayNode.GetName())
 
 
 def _setThreshold(displayNode, style: OverlayStyle) -> None:
@@ -170,8 +196,9 @@ def addOutlines(labelNode, name: str, colors, *, thickness: int = 2):
     scene = labelNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(labelNode)
+    # In this order: the geometry is stored in coordinates of the node as it is transformed now.
     node.SetAndObserveTransformNodeID(labelNode.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(labelNode)
     labels = slicer.util.arrayFromVolume(labelNode)
     values = [value for value in np.unique(labels) if value != 0]
     for value, color in zip(values, cycle(colors), strict=False):
@@ -179,13 +206,18 @@ def addOutlines(labelNode, name: str, colors, *, thickness: int = 2):
         image = _binaryImage(labelNode, labels == value)
         node.AddSegmentFromBinaryLabelmapRepresentation(image, segmentName, color)
 
-    displayNode = node.GetDisplayNode()
+    styleOutlines(node, thickness=thickness)
+    return node
+
+
+def styleOutlines(segmentationNode, *, thickness: int = 2) -> None:
+    """Draw a segmentation as outlines in the slice views: what lies below stays visible."""
+    displayNode = segmentationNode.GetDisplayNode()
     displayNode.SetVisibility2DFill(False)
     displayNode.SetVisibility2DOutline(True)
     displayNode.SetOpacity2DOutline(1.0)
     displayNode.SetSliceIntersectionThickness(thickness)
     displayNode.SetVisibility3D(False)
-    return node
 
 
 def _binaryImage(volumeNode, mask: np.ndarray):

@@ -58,14 +58,28 @@ def showInSliceViews(scanNode, overlayNode, *, opacity: float = 0.5) -> np.ndarr
     Returns:
         The world RAS position (3,) of the largest absolute value, or None.
     """
-    scene = scanNode.GetScene()
-    for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
+    layOver(scanNode, overlayNode, opacity=opacity)
+    return jumpToMaximum(overlayNode)
+
+
+def layOver(scanNode, overlayNode, *, opacity: float = 0.5) -> None:
+    """Show the overlay over the scan in every slice view; the views stay where they are."""
+    for composite in nodesByClass(scanNode.GetScene(), "vtkMRMLSliceCompositeNode"):
         composite.SetBackgroundVolumeID(scanNode.GetID())
         composite.SetForegroundVolumeID(overlayNode.GetID())
         composite.SetForegroundOpacity(opacity)
+
+
+def jumpToMaximum(overlayNode) -> np.ndarray | None:
+    """Cut all slice views through a map's maximum.
+
+    Returns:
+        The world RAS position (3,) of the largest absolute value; None where there is no evidence,
+        and the views stay where they are.
+    """
     position = VolumeGeometry.positionOfMaximum(overlayNode)
     if position is not None:
-        for node in nodesByClass(scene, "vtkMRMLSliceNode"):
+        for node in nodesByClass(overlayNode.GetScene(), "vtkMRMLSliceNode"):
             node.JumpSliceByOffsetting(*position)
     return position
 

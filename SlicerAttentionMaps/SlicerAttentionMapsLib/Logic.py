@@ -1,0 +1,169 @@
+"""Everything the module does, without a widget: nodes in, nodes out.
+
+logic = SlicerAttentionMapsLogic()
+overlayNode = logic.explain(slicer.util.getNode("T1"), "/path/to/model.pt")
+logic.jumpToMaximum(overlayNode)
+"""
+
+import logging
+
+import slicer
+
+from . import Display, MapAnalysis, MapTargets, ResultNodes, SliceViews
+from .EnginePath import ensureEngine
+from .KeptSessions import KeptSessions
+from .SceneTransaction import removeNewNodesOnError
+
+
+class SlicerAttentionMapsLogic:
+    """Explain models on volumes of the scene; keeps the last forward passes for the next question.
+
+    Args:
+        scene: the MRML scene; None for the application's, `slicer.mrmlScene`.
+    """
+
+    def __init__(self, scene=None) -> None:
+        self._scene = scene
+        self._sessions = KeptSessions()
+
+    @property
+    def scene(self):
+        """The MRML scene that results go to where no node tells."""
+        return self._scene if self._scene is not None else slicer.mrmlScene
+
+    def explain(
+        self,
+        volumeNode,
+        modelPath,
+        layer="auto",
+        method="grad_cam",
+        target=None,
+        progress=None,
+        *,
+        className=None,
+        component: bool = False,
+        spec=None,
+        device: str = "auto",
+        batchSize: int | None = None,
+        show: bool = True,
+        opacity: float = 0.5,
+        hiddenFraction: float = 0.1,
+        **options,
+    ):
+        """Show where a network looked; returns when it is done.
+
+            overlay = logic.explain(t1, "model.pt", target="tumor", layer="up1")
+            overlay = logic.explain(t1, "model.pt", target=pointNode, component=True)
+            overlays = logic.explain([t1, t2], "model.pt", method=["grad_cam", "hires_cam"])
+
+        Args:
+            volumeNode: the scan, or a list of volumes on one grid: the model's channels in order.
+            modelPath: a model file, or what `attention_maps.load_model` takes.
+            layer: name of a layer, "auto", "auto:bottleneck", "all", or several.
+            method: name of a method, or several.
+            target: what is asked: None for the likeliest class, a class name or index, a point
+                (markups node), a ROI node, a segment (segmentationNode, segmentId), a target of
+                the engine, or a list of these.
+            progress: called with a fraction 0..1 and a message; returning False cancels.
+            className: class that a point, ROI or segment is asked about; None for the predicted.
+            component: ask about the whole predicted component under the point.
+            spec: what the network expects; None for the sidecar beside the model file.
+            device: "auto", "cpu", "cuda", ...
+            batchSize: inputs per batch of perturbation methods; None for as many as fit.
+            show: lay the first map over the scan in the slice views.
+            opacity: of the map over the scan, 0..1.
+            hiddenFraction: values below this share of the largest absolute one are not drawn.
+            options: of the method.
+
+        Returns:
+            The overlay, a `vtkMRMLScalarVolumeNode` on the scan's voxels; a list of them where
+            layer, method or target names several.
+
+        Raises:
+            AttentionMapsError: One of its kinds, in one readable line; the scene stays as it was.
+        """
+        volumeNodes = list(volumeNode) if isinstance(volumeNode, list | tuple) else [volumeNode]
+        kept = self.session(volumeNodes, modelPath, spec=spec, device=device)
+        scanNode, scene = volumeNodes[0], volumeNodes[0].GetScene()
+        asked = MapTargets.engineTarget(
+            target, kept.explainer, scanNode, className=className, component=component
+        )
+        made = kept.explainer.explain(
+            method, layer, asked, progress, batch_size=batchSize, **options
+        )
+        results = made if isinstance(made, list) else [made]
+        with removeNewNodesOnError(scene):
+            nodes = [
+                ResultNodes.addMap(result, scanNode, hiddenFraction=hiddenFraction)
+                for result in results
+            ]
+            answerNode = self._answerNode(kept, scanNode)
+            for node in nodes:
+                if answerNode is not None:
+                    node.SetNodeReferenceID(ResultNodes.ANSWER_ROLE, answerNode.GetID())
+            if show:
+                self.show(nodes[0], opacity=opacity)
+        for node, result in zip(nodes, results, strict=True):
+            logging.info("%s: score %.6g", node.GetName(), result.score)
+        return nodes if isinstance(made, list) else nodes[0]
+
+    def session(self, volumeNodes: list, modelPath, *, spec=None, device: str = "auto"):
+        """Return the kept session (`KeptSession`) of a model and volumes as they are now.
+
+        Its `explainer.answer()` holds probabilities and class names, without any map.
+        """
+        ensureEngine()
+        from attention_maps.errors import ImageError
+
+        if not volumeNodes:
+            raise ImageError("Expected at least one volume, got an empty list; choose a volume.")
+        return self._sessions.of(volumeNodes, modelPath, spec=spec, device=device)
+
+    def forget(self) -> None:
+        """Give the memory of kept models and forward passes back."""
+        self._sessions.clear()
+
+    def _answerNode(self, kept, scanNode):
+        """Return the segmentation of the session's answer, made on the first question."""
+        scene = scanNode.GetScene()
+        if kept.answerNode is None or not scene.IsNodePresent(kept.answerNode):
+            kept.answerNode = ResultNodes.addAnswer(
+                kept.explainer.answer(), scanNode, kept.explainer.model.name
+            )
+        return kept.answerNode
+
+    def show(self, mapNode, *, opacity: float = 0.5) -> None:
+        """Lay a map over its scan in all slice views, with a legend; the views stay in place."""
+        scanNode = mapNode.GetNodeReference(ResultNodes.SCAN_ROLE)
+        SliceViews.layOver(scanNode, mapNode, opacity=opacity)
+        provenance = ResultNodes.provenanceOf(mapNode)
+        Display.addLegend(mapNode, f"{provenance['method_label']}\n{provenance['layer']}")
+
+    def jumpToMaximum(self, mapNode):
+        """Cut the slice views through a map's largest absolute value.
+
+        Returns:
+            Its world RAS position (3,) in mm; None where the map is zero everywhere.
+        """
+        return SliceViews.jumpToMaximum(mapNode)
+
+    def setCommonScale(self, mapNodes) -> float:
+        """Give several maps one color range; returns its largest value."""
+        return Display.setCommonScale(mapNodes)
+
+    def thresholdToSegmentation(self, mapNode, threshold: float | str = 0.5):
+        """Add a segmentation of where a map is above a share of its maximum, or "otsu"."""
+        with removeNewNodesOnError(mapNode.GetScene()):
+            return MapAnalysis.thresholdToSegmentation(mapNode, threshold)
+
+    def boxAroundHottest(self, mapNode, threshold: float | str = 0.5):
+        """Add a ROI around the strongest connected part of a map; its size is in mm."""
+        with removeNewNodesOnError(mapNode.GetScene()):
+            return MapAnalysis.boxAroundHottest(mapNode, threshold)
+
+    def evaluate(self, mapNode, segmentationNode, segmentIDs, metrics=None, threshold="otsu"):
+        """Add a table that holds maps against segments of ground truth."""
+        with removeNewNodesOnError(segmentationNode.GetScene()):
+            return MapAnalysis.evaluate(
+                mapNode, segmentationNode, segmentIDs, metrics=metrics, threshold=threshold
+            )

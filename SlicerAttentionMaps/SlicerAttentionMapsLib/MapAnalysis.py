@@ -1,0 +1,175 @@
+"""What is measured on a map in the scene: its strongest part, its region, its scores."""
+
+from numbers import Real
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+
+from . import Display, ResultNodes, VolumeBridge
+from .EnginePath import ensureEngine
+
+FOR_COLOR = (1.0, 0.75, 0.1)
+AGAINST_COLOR = (0.25, 0.55, 1.0)
+
+
+def thresholdToSegmentation(mapNode, threshold: float | str = 0.5):
+    """Add a segmentation of where a map is strong.
+
+    Args:
+        mapNode: a map; what speaks against the answer becomes a segment of its own.
+        threshold: share of the largest absolute value, 0 <= share < 1, or "otsu".
+
+    Returns:
+        The `vtkMRMLSegmentationNode`.
+
+    Raises:
+        MethodError: If the threshold is neither.
+        ImageError: If the map holds no evidence.
+    """
+    array = _evidence(mapNode)
+    cut = _cut(array, threshold)
+    labels = np.where(array > cut, 1, np.where(array < -cut, 2, 0)).astype(np.uint8)
+    words = f"{cut:.3g}"
+    candidates = ((1, f"above {words}", FOR_COLOR), (2, f"below -{words}", AGAINST_COLOR))
+    segments = [item for item in candidates if (labels == item[0]).any()]
+    name = f"{mapNode.GetName()} | threshold"
+    node = VolumeBridge.segmentationFromLabels(labels, mapNode, name, segments)
+    ResultNodes.putBeside(node, mapNode)
+    return node
+
+
+def boxAroundHottest(mapNode, threshold: float | str = 0.5):
+    """Add a ROI around the connected part of a map that holds its largest absolute value.
+
+    The box lies along the voxel axes in the world (along the nearest right-angled ones, where a
+    transform shears the volume), so that its size is in mm.
+
+    Args:
+        mapNode: a map.
+        threshold: where the part ends, as in `thresholdToSegmentation`.
+
+    Returns:
+        The `vtkMRMLMarkupsROINode`, named with its size.
+    """
+    from attention_maps.places import component_at
+
+    array = _evidence(mapNode)
+    cut = _cut(array, threshold)
+    hottest = np.unravel_index(np.argmax(np.abs(array)), array.shape)
+    sign = np.sign(array[hottest])
+    part = component_at(sign * array > min(cut, abs(array[hottest]) * (1 - 1e-6)), hottest)
+    affine = VolumeBridge.worldAffine(mapNode)
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    axes = left @ right
+    if np.linalg.det(axes) < 0:
+        axes[:, 2] *= -1
+    lowest, highest = _boundsAlong(axes, part, affine)
+    size = highest - lowest
+    scene = mapNode.GetScene()
+    words = " x ".join(f"{length:.1f}" for length in size)
+    name = scene.GenerateUniqueName(f"{mapNode.GetName()} | {words} mm")
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
+    toNode = np.eye(4)
+    toNode[:3, :3] = axes
+    toNode[:3, 3] = axes @ (lowest + highest) / 2
+    matrix = vtk.vtkMatrix4x4()
+    slicer.util.updateVTKMatrixFromArray(matrix, toNode)
+    node.SetAndObserveObjectToNodeMatrix(matrix)
+    node.SetSize(*size)
+    node.CreateDefaultDisplayNodes()
+    ResultNodes.putBeside(node, mapNode)
+    return node
+
+
+def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold="otsu"):
+    """Add a table of metrics: one row per map and segment.
+
+    Args:
+        mapNodes: a map, or several.
+        segmentationNode: holds the ground truth.
+        segmentIds: ID of a segment, or several.
+        metrics: names of metrics; None for all (`attention_maps.metrics()`).
+        threshold: as in `attention_maps.evaluate`.
+
+    Returns:
+        The `vtkMRMLTableNode`: columns Map, Segment, and one per metric.
+    """
+    ensureEngine()
+    import attention_maps as am
+
+    maps = list(mapNodes) if isinstance(mapNodes, list | tuple) else [mapNodes]
+    ids = [segmentIds] if isinstance(segmentIds, str) else list(segmentIds)
+    rows = []
+    for mapNode in maps:
+        image = VolumeBridge.imageFromVolumes(mapNode)
+        for segmentId in ids:
+            mask = VolumeBridge.maskFromSegment(segmentationNode, segmentId)
+            values = am.evaluate(image, mask, metrics, threshold)
+            name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
+            rows.append((mapNode.GetName(), name, values))
+    if not rows:
+        raise am.MethodError("Expected at least one map and one segment, got none.")
+    scene = segmentationNode.GetScene()
+    title = f"{maps[0].GetName()} | metrics" if len(maps) == 1 else "Attention maps | metrics"
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(title))
+    _addTexts(node, "Map", [row[0] for row in rows])
+    _addTexts(node, "Segment", [row[1] for row in rows])
+    for metric in rows[0][2]:
+        _addNumbers(node, am.metrics()[metric].label, [row[2][metric] for row in rows])
+    ResultNodes.putBeside(node, maps[0])
+    return node
+
+
+def _evidence(mapNode) -> np.ndarray:
+    """Return a map's voxels (K, J, I), or say that there is nothing in them."""
+    ensureEngine()
+    from attention_maps.errors import ImageError
+
+    if Display.largestMagnitude(mapNode) == 0:
+        raise ImageError(
+            f"Expected evidence in '{mapNode.GetName()}', but it is zero everywhere; choose "
+            "another layer, class or method."
+        )
+    return slicer.util.arrayFromVolume(mapNode)
+
+
+def _cut(array: np.ndarray, threshold: float | str) -> float:
+    from attention_maps.errors import MethodError
+    from attention_maps.measures.comparison import otsu_threshold
+
+    magnitude = np.abs(array)
+    if threshold == "otsu":
+        return otsu_threshold(magnitude)
+    number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    if not number or not 0 <= threshold < 1:
+        raise MethodError(
+            "Expected the threshold to be 'otsu' or a share of the map's largest absolute value, "
+            f"0 <= share < 1, got {threshold!r}."
+        )
+    return float(threshold) * float(magnitude.max())
+
+
+def _boundsAlong(axes: np.ndarray, part: np.ndarray, affine: np.ndarray):
+    """Return lowest and highest (3,) mm along world axes of a part's voxels, corners included."""
+    kji = np.argwhere(part)
+    reach = np.abs(axes.T @ affine[:3, :3]).sum(axis=1) / 2
+    along = (kji[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]) @ axes
+    return along.min(axis=0) - reach, along.max(axis=0) + reach
+
+
+def _addTexts(tableNode, title: str, texts: list[str]) -> None:
+    column = vtk.vtkStringArray()
+    column.SetName(title)
+    for text in texts:
+        column.InsertNextValue(text)
+    tableNode.AddColumn(column)
+
+
+def _addNumbers(tableNode, title: str, numbers: list[float]) -> None:
+    column = vtk.vtkDoubleArray()
+    column.SetName(title)
+    for number in numbers:
+        column.InsertNextValue(number)
+    tableNode.AddColumn(column)

@@ -1,0 +1,88 @@
+"""Maps and answers of the engine as named nodes in their place in the scene."""
+
+import colorsys
+import json
+
+import numpy as np
+import slicer
+
+from . import Display, VolumeBridge
+
+PROVENANCE_ATTRIBUTE = "AttentionMaps.Provenance"
+SCAN_ROLE = "AttentionMaps.Scan"
+ANSWER_ROLE = "AttentionMaps.Answer"
+# Successive multiples of the golden ratio spread hues evenly, however many are taken.
+_GOLDEN = 0.618033988749895
+
+
+def addMap(result, scanNode, *, hiddenFraction: float):
+    """Add an `attention_maps.AttentionMap` as a styled overlay in the scan's study folder.
+
+    Returns:
+        A `vtkMRMLScalarVolumeNode` named 'scan | target | method | layer'.
+    """
+    provenance = result.provenance
+    parts = (scanNode.GetName(), result.target, provenance["method_label"], result.layer)
+    node = VolumeBridge.overlayFromImage(result.image, scanNode, " | ".join(parts))
+    Display.styleOverlay(node, signed=result.signed, hiddenFraction=hiddenFraction)
+    node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(provenance))
+    node.SetNodeReferenceID(SCAN_ROLE, scanNode.GetID())
+    putBeside(node, scanNode)
+    return node
+
+
+def addAnswer(answer, scanNode, modelName: str):
+    """Add what the network predicts as a segmentation; None if it is no segmentation network.
+
+    Args:
+        answer: `attention_maps.answer.Answer`.
+        scanNode: the volume that was explained.
+        modelName: for the node's name, 'scan | model'.
+    """
+    if answer.task != "segmentation":
+        return None
+    labels = VolumeBridge.arrayOnVolume(answer.prediction, scanNode).astype(np.uint16)
+    # Classes that exclude each other are numbered from 0, others from 1 (0: none of them).
+    first = 0 if answer.activation == "softmax" else 1
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
+    classes = [int(label) - first for label in present if label >= first]
+    segments = [
+        (index + first, answer.class_label(index), classColor(index))
+        for index in classes
+        if index != answer.background
+    ]
+    if first == 0 and answer.background != 0:  # a label map's 0 is empty space
+        labels, segments = labels + 1, [(value + 1, *rest) for value, *rest in segments]
+    name = f"{scanNode.GetName()} | {modelName}"
+    node = VolumeBridge.segmentationFromLabels(labels, scanNode, name, segments)
+    node.SetNodeReferenceID(SCAN_ROLE, scanNode.GetID())
+    putBeside(node, scanNode)
+    return node
+
+
+def classColor(index: int) -> tuple[float, float, float]:
+    """Return a bright color (red, green, blue) 0..1 of a class, different from those near it."""
+    if index < len(Display.ANSWER_COLORS):
+        return Display.ANSWER_COLORS[index]
+    return colorsys.hsv_to_rgb((index * _GOLDEN) % 1.0, 0.55 + 0.4 * (index % 2), 0.95)
+
+
+def putBeside(node, scanNode) -> None:
+    """Put a node into the folder, study or patient that holds the scan in the subject hierarchy."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scanNode.GetScene())
+    if hierarchy is None:
+        return
+    scanItem = hierarchy.GetItemByDataNode(scanNode)
+    if not scanItem:
+        return
+    parent = hierarchy.GetItemParent(scanItem)
+    item = hierarchy.GetItemByDataNode(node)
+    if item:
+        hierarchy.SetItemParent(item, parent)
+    else:  # outside the application nothing makes items by itself
+        hierarchy.CreateItem(parent, node)
+
+
+def provenanceOf(mapNode) -> dict:
+    """Return how a map was made, as the engine recorded it; empty for any other volume."""
+    return json.loads(mapNode.GetAttribute(PROVENANCE_ATTRIBUTE) or "{}")
