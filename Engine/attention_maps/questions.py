@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attention_maps.errors import TargetError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -82,7 +84,11 @@ class Question:
             leaf = logits.detach().requires_grad_()
             scores = self.function(leaf)
             if not scores.requires_grad:
-                return torch.zeros_like(logits)
+                raise TargetError(
+                    f"Expected a score that follows from the logits by differentiable steps, but "
+                    f"'{self.text}' has no gradient; leave out argmax, rounding, comparisons and "
+                    "detach(), or use a method without gradients such as occlusion."
+                )
             return torch.autograd.grad(scores.sum(), leaf)[0]
 
     @property

@@ -417,3 +417,10 @@ def test_masks_that_are_no_masks_are_refused():
 def test_places_are_refused_for_a_classification(target):
     with pytest.raises(TargetError, match="use ClassTarget or ContrastTarget"):
         target.resolve(classification([0.5, -2, 3]))
+
+
+def test_functions_without_a_gradient_are_refused():
+    answer = segmentation()
+    question = expand_targets(lambda logits: logits.detach().sum((1, 2, 3, 4)), answer)[0][0]
+    with pytest.raises(TargetError, match="differentiable steps"):
+        question.resolve(answer).seed(answer.logits)

@@ -32,6 +32,8 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
     if not usable:
         raise LayerError("No layer of this model has spatial axes; only input methods apply.")
     usable = [info for info in usable if _tells_itself(info)] or usable
+    if geometry.layout is None:
+        usable = _before_last_pools(usable, geometry) or usable
     if which == "bottleneck":
         chosen = _bottleneck(usable, geometry)
     elif geometry.layout is None:
@@ -45,6 +47,16 @@ def _tells_itself(info: LayerInfo) -> bool:
     """Not flattened, pooled to one voxel per slice, or a copy of the layer before."""
     spatial = len(info.shape) > 2 and max(info.shape[2:]) > 1
     return spatial and not info.kind.lower().startswith(IDLE_KINDS)
+
+
+def _before_last_pools(usable: list[LayerInfo], geometry: Geometry) -> list[LayerInfo]:
+    """The layers without pooling in front of the head, which blurs what goes in."""
+    pooling = {info.name for info in geometry.infos if "pool" in info.kind.lower()}
+    pooled = {name for names in geometry.same.values() if pooling & set(names) for name in names}
+    end = len(usable)
+    while end and usable[end - 1].name in pooled:
+        end -= 1
+    return usable[:end]
 
 
 def _bottleneck(usable: list[LayerInfo], geometry: Geometry) -> LayerInfo:
