@@ -12,6 +12,7 @@ from . import Display, SceneSetup, SliceFigure, SliceViews, VolumeGeometry
 OPACITY = 0.5
 HIDDEN_FRACTION = 0.1
 _KEYS = ("model", "layer", "method_label", "signed", "target", "score", "reference")
+_NAMING_KEYS = ("target", "method_label", "layer")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def load(folder: Path, provenance: dict) -> Demo:
     scanNode = _readVolume(scene, folder / "scan.nii.gz", "Scan")
     scanNode.CreateDefaultDisplayNodes()
     _requireFinite(folder / "attention_map.nii.gz")
-    overlayNode = _readVolume(scene, folder / "attention_map.nii.gz", "Attention map")
+    overlayName = " | ".join(["Scan", *(provenance[key] for key in _NAMING_KEYS)])
+    overlayNode = _readVolume(scene, folder / "attention_map.nii.gz", overlayName)
     VolumeGeometry.requireSameGrid(overlayNode, scanNode)
     style = Display.styleOverlay(
         overlayNode, signed=bool(provenance["signed"]), hiddenFraction=HIDDEN_FRACTION

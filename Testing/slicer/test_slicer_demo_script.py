@@ -71,9 +71,8 @@ def test_scene_and_picture_are_made_and_checked(folder, openGl):
     scene = SceneFile.loadScene(folder / "scene.mrb").scene
     volumes = {n.GetName(): n for n in nodesByClass(scene, "vtkMRMLScalarVolumeNode")}
     expected = (obliqueAffine(leftHanded=True) @ [*HOT, 1])[:3]
-    np.testing.assert_allclose(
-        VolumeGeometry.positionOfMaximum(volumes["Attention map"]), expected, atol=1e-4
-    )
+    overlay = volumes["Scan | ball | HiResCAM | up3"]
+    np.testing.assert_allclose(VolumeGeometry.positionOfMaximum(overlay), expected, atol=1e-4)
     segmentations = nodesByClass(scene, "vtkMRMLSegmentationNode")
     assert [node.GetName() for node in segmentations] == ["Model answer", "Brain mask"]
 
