@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from . import ColorTables
+from .SceneSetup import nodesByClass
 
 # Bright, and absent from both color tables.
 ANSWER_COLORS = ((0.25, 1.0, 0.35), (1.0, 0.4, 1.0), (0.1, 0.95, 0.85), (0.75, 0.6, 1.0))
@@ -151,13 +152,15 @@ def _setThreshold(displayNode, style: OverlayStyle) -> None:
 
 
 def _largestMagnitude(array: np.ndarray, name: str) -> float:
-    if array.size == 0 or not np.isfinite(array).all():
+    # The extremes tell of NaN and infinity, too, without another array of the map's size.
+    extremes = (array.min(), array.max()) if array.size else (np.nan,)
+    if not np.isfinite(extremes).all():
         bad = int(np.count_nonzero(~np.isfinite(array)))
         raise ValueError(
             f"'{name}' must hold finite values only, but {bad} of {array.size} are NaN or "
             "infinite: the run that made it went wrong; do not display it."
         )
-    return float(np.abs(array).max())
+    return float(np.abs(extremes).max())
 
 
 def addLegend(overlayNode, title: str, viewNodeIds=()):
@@ -179,6 +182,16 @@ def addLegend(overlayNode, title: str, viewNodeIds=()):
     legendNode.SetViewNodeIDs(list(viewNodeIds))
     legendNode.SetVisibility(True)
     return legendNode
+
+
+def showOnlyLegend(legendNode) -> None:
+    """Hide the legends of other maps: they would lie over this one."""
+    scene = legendNode.GetScene()
+    for other in nodesByClass(scene, "vtkMRMLColorLegendDisplayNode"):
+        shown = other.GetPrimaryDisplayNode()
+        volumeNode = shown.GetDisplayableNode() if shown is not None else None
+        if volumeNode is not None and volumeNode.GetAttribute(EVIDENCE_ATTRIBUTE):
+            other.SetVisibility(other.GetID() == legendNode.GetID())
 
 
 def addOutlines(labelNode, name: str, colors, *, thickness: int = 2):

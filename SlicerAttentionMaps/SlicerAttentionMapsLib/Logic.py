@@ -137,7 +137,8 @@ class SlicerAttentionMapsLogic:
         scanNode = mapNode.GetNodeReference(ResultNodes.SCAN_ROLE)
         SliceViews.layOver(scanNode, mapNode, opacity=opacity)
         provenance = ResultNodes.provenanceOf(mapNode)
-        Display.addLegend(mapNode, f"{provenance['method_label']}\n{provenance['layer']}")
+        title = f"{provenance['method_label']}\n{provenance['layer']}"
+        Display.showOnlyLegend(Display.addLegend(mapNode, title))
 
     def jumpToMaximum(self, mapNode):
         """Cut the slice views through a map's largest absolute value.

@@ -7,7 +7,7 @@ import slicer
 import slicer.util
 import vtk
 
-from . import Display, ResultNodes, VolumeBridge
+from . import Display, PlaceBridge, ResultNodes, VolumeBridge
 from .EnginePath import ensureEngine
 
 FOR_COLOR = (1.0, 0.75, 0.1)
@@ -69,7 +69,7 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
     size = highest - lowest
     scene = mapNode.GetScene()
     words = " x ".join(f"{length:.1f}" for length in size)
-    name = scene.GenerateUniqueName(f"{mapNode.GetName()} | {words} mm")
+    name = scene.GenerateUniqueName(f"Hottest {words} mm")  # views write it beside the box
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
     toNode = np.eye(4)
     toNode[:3, :3] = axes
@@ -79,6 +79,7 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
     node.SetAndObserveObjectToNodeMatrix(matrix)
     node.SetSize(*size)
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetFillVisibility(False)  # the map is what is to be seen
     ResultNodes.putBeside(node, mapNode)
     return node
 
@@ -105,7 +106,7 @@ def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold=
     for mapNode in maps:
         image = VolumeBridge.imageFromVolumes(mapNode)
         for segmentId in ids:
-            mask = VolumeBridge.maskFromSegment(segmentationNode, segmentId)
+            mask = PlaceBridge.maskFromSegment(segmentationNode, segmentId)
             values = am.evaluate(image, mask, metrics, threshold)
             name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
             rows.append((mapNode.GetName(), name, values))

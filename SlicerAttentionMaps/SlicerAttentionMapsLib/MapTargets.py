@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import VolumeBridge
+from . import PlaceBridge, VolumeBridge
 from .EnginePath import ensureEngine
 
 POINTS = "vtkMRMLMarkupsFiducialNode"
@@ -33,7 +33,7 @@ def engineTarget(target, session, referenceNode, *, className=None, component: b
         options = {"className": className, "component": component}
         return [engineTarget(item, session, referenceNode, **options) for item in target]
     if _isNode(target, POINTS):
-        point = VolumeBridge.pointFromMarkup(target)
+        point = PlaceBridge.pointFromMarkup(target)
         if className is None:
             className = _classAt(point, session.answer())
         kind = am.ComponentTarget if component else am.PointTarget
@@ -41,6 +41,8 @@ def engineTarget(target, session, referenceNode, *, className=None, component: b
     mask = placeMask(target, referenceNode)
     if mask is None:
         return _checked(target, className)
+    if session.source.ndim == 2:
+        mask = VolumeBridge.maskOnPicture(mask, referenceNode)
     if className is None:
         className = _classWithin(mask, session.answer())
     return am.RegionTarget(className, mask)
@@ -49,9 +51,9 @@ def engineTarget(target, session, referenceNode, *, className=None, component: b
 def placeMask(target, referenceNode):
     """Return the mask Image of a segment or ROI node; None if the target is neither."""
     if isinstance(target, tuple) and len(target) == 2 and _isNode(target[0], SEGMENTATION):
-        return VolumeBridge.maskFromSegment(*target)
+        return PlaceBridge.maskFromSegment(*target)
     if _isNode(target, ROI):
-        return VolumeBridge.maskFromRoi(target, referenceNode)
+        return PlaceBridge.maskFromRoi(target, referenceNode)
     return None
 
 

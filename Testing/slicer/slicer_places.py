@@ -108,10 +108,13 @@ def spot(center_ijk=HOT, shape=SHAPE_IJK, height: float = 10.0) -> np.ndarray:
     return array
 
 
-def saveNetwork(path, *, dimensions: int = 3, channels: int = 1, classes: int = 3) -> str:
+def saveNetwork(
+    path, *, dimensions: int = 3, channels: int = 1, classes: int = 3, pooled: bool = False
+) -> str:
     """Write a traced network: `features` passes the channels' sum on, class c is c x it - offset.
 
-    Class 0 is the background; class 1 is predicted where the sum is above 2, class 2 above 6.
+    Class 0 is the background; class 1 is predicted where the sum is above 2, class 2 above 6. A
+    pooled network is asked about the mean and gives one answer for the whole image.
     """
     import torch
 
@@ -131,7 +134,11 @@ def saveNetwork(path, *, dimensions: int = 3, channels: int = 1, classes: int = 
                 self.head.bias.copy_(torch.tensor([0.0, -2.0, -8.0])[:classes])
 
         def forward(self, x):
-            return self.head(torch.relu(self.features(x)))
+            y = torch.relu(self.features(x))
+            if pooled:
+                axes = list(range(2, dimensions + 2))
+                return self.head(y.mean(axes, keepdim=True)).flatten(1)
+            return self.head(y)
 
     example = torch.zeros(1, channels, *([8] * dimensions))
     torch.jit.trace(Network().eval(), example).save(str(path))

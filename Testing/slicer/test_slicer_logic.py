@@ -6,14 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from slicer_phantom import HOT, SHAPE_IJK, blob, obliqueAffine
+from slicer_phantom import HOT, SHAPE_IJK, blob
 from slicer_places import (
     PLACES,
     Place,
     addTransforms,
     addVolume,
     centroid,
-    nodeIds,
     rotation,
     saveNetwork,
     shear,
@@ -26,44 +25,21 @@ import slicer.util
 import vtk
 
 import attention_maps as am
-from attention_maps.resampling import mask_on_grid
-from SlicerAttentionMapsLib import ResultNodes, SceneFile, SceneSetup, SliceViews, VolumeBridge
-from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
+from SlicerAttentionMapsLib import (
+    PlaceBridge,
+    ResultNodes,
+    SceneFile,
+    VolumeBridge,
+)
 from SlicerAttentionMapsLib.SceneSetup import nodesByClass
 
-pytestmark = pytest.mark.slicer
+pytestmark = [pytest.mark.slicer, pytest.mark.usefixtures("viewedScene")]
 SPECS = {
     "as it is": None,
     "resampled": {"orientation": "LAS", "spacing": [1.2, 1.3, 1.1], "task": "segmentation"},
     "turned axes": {"orientation": "RPS", "axis_order": "kji", "task": "segmentation"},
 }
 NAMES = {"class_names": ["nothing", "organ", "tumor"], "task": "segmentation"}
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory) -> str:
-    return saveNetwork(tmp_path_factory.mktemp("network") / "spots.pt")
-
-
-@pytest.fixture
-def context():
-    return SceneSetup.createContext()
-
-
-@pytest.fixture
-def scene(context):
-    SliceViews.addStandardViews(context.scene)
-    return context.scene
-
-
-@pytest.fixture
-def logic() -> SlicerAttentionMapsLogic:
-    return SlicerAttentionMapsLogic()
-
-
-@pytest.fixture
-def scan(scene):
-    return addVolume(scene, spot(), PLACES["nested"])
 
 
 def mapOf(node) -> np.ndarray:
@@ -248,7 +224,7 @@ def test_answer_is_one_segmentation_with_the_classes(scene, logic, network, scan
     segmentation = answer.GetSegmentation()
     assert segmentation.GetNumberOfSegments() == 1  # 'organ' is predicted nowhere
     assert segmentation.GetNthSegment(0).GetName() == "tumor"
-    mask = VolumeBridge.maskFromSegment(answer, segmentation.GetNthSegmentID(0))
+    mask = PlaceBridge.maskFromSegment(answer, segmentation.GetNthSegmentID(0))
     np.testing.assert_allclose(mask.grid.to_world((0, 0, 0)), PLACES["nested"].worldOf(HOT))
     assert mask.array.sum() == 1
 
@@ -298,7 +274,8 @@ def test_scan_and_views_stay_as_they_were(scene, logic, network, scan):
         assert composite.GetBackgroundVolumeID() == scan.GetID()
         assert composite.GetForegroundVolumeID() == overlay.GetID()
         assert composite.GetForegroundOpacity() == 0.4
-    assert len(nodesByClass(scene, "vtkMRMLColorLegendDisplayNode")) == 1
+    legends = nodesByClass(scene, "vtkMRMLColorLegendDisplayNode")
+    assert [legend.GetTitleText() for legend in legends] == ["HiResCAM\nfeatures"]
     assert overlay.GetAttribute("AttentionMaps.Signed") == "yes"
     assert (
         overlay.GetDisplayNode().GetWindowLevelMin()
@@ -309,6 +286,23 @@ def test_scan_and_views_stay_as_they_were(scene, logic, network, scan):
     np.testing.assert_allclose(position, PLACES["nested"].worldOf(HOT), atol=1e-6)
     for view, axis in zip(views, (2, 1, 0), strict=True):
         assert abs(view.GetSliceOffset()) == pytest.approx(abs(position[axis]), abs=1e-4)
+
+
+def test_one_legend_is_seen_at_a_time(scene, logic, network, scan):
+    first, second = (
+        logic.explain(scan, network, layer="features", method=method)
+        for method in ("hires_cam", "grad_cam")
+    )
+    assert visibleLegends(scene) == ["Grad-CAM\nfeatures"]
+    logic.show(first)
+    assert visibleLegends(scene) == ["HiResCAM\nfeatures"]
+    composite = nodesByClass(scene, "vtkMRMLSliceCompositeNode")[0]
+    assert composite.GetForegroundVolumeID() == first.GetID() != second.GetID()
+
+
+def visibleLegends(scene) -> list[str]:
+    nodes = nodesByClass(scene, "vtkMRMLColorLegendDisplayNode")
+    return [node.GetTitleText() for node in nodes if node.GetVisibility()]
 
 
 def test_nothing_is_shown_where_it_is_not_asked_for(scene, logic, network, scan):
@@ -327,6 +321,9 @@ def test_channels_and_pictures(scene, logic, tmp_path):
     predicted &= 3 * spot() <= 6
     assert ResultNodes.provenanceOf(overlay)["voxels"] == predicted.sum()
 
+
+def test_places_in_a_picture(scene, logic, tmp_path):
+    place = PLACES["turned by its parent"]
     picture = np.zeros((20, 14, 1), np.float32)
     picture[12, 4, 0] = 10
     node = addVolume(scene, picture, place, "Picture")
@@ -334,6 +331,35 @@ def test_channels_and_pictures(scene, logic, tmp_path):
     overlay = logic.explain(node, flat, layer="features", method="hires_cam", target=2)
     assert np.argwhere(mapOf(overlay)).tolist() == [[12, 4, 0]]
     np.testing.assert_allclose(worldOfHottest(overlay), place.worldOf((12, 4, 0)), atol=1e-6)
+
+    answer = overlay.GetNodeReference("AttentionMaps.Answer")
+    segment = (answer, answer.GetSegmentation().GetNthSegmentID(0))
+    point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
+    point.AddControlPointWorld(vtk.vtkVector3d(*place.worldOf((12, 4, 0))))
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "ROI")
+    roi.SetCenterWorld(*place.worldOf((12, 4, 0)))
+    roi.SetSize(1.0, 1.0, 1.0)
+    for target in (segment, point, roi):
+        asked = logic.explain(node, flat, layer="features", method="hires_cam", target=target)
+        np.testing.assert_array_equal(mapOf(asked), mapOf(overlay))
+
+
+def test_classification_network(scene, logic, tmp_path, scan):
+    network = saveNetwork(tmp_path / "pooled.pt", pooled=True)
+    overlay = logic.explain(scan, network, layer="features", method="hires_cam", target=2)
+    # Class 2 is twice the mean, so that every voxel counts twice its share.
+    np.testing.assert_allclose(mapOf(overlay), 2 * spot() / spot().size, rtol=1e-5)
+    assert overlay.GetNodeReference("AttentionMaps.Answer") is None
+    assert nodesByClass(scene, "vtkMRMLSegmentationNode") == []
+
+    point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
+    point.AddControlPointWorld(vtk.vtkVector3d(*PLACES["nested"].worldOf(HOT)))
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "ROI")
+    roi.SetCenterWorld(*PLACES["nested"].worldOf(HOT))
+    roi.SetSize(9.0, 9.0, 9.0)
+    for target in (point, roi):
+        with pytest.raises(am.TargetError, match="one answer for the whole image"):
+            logic.explain(scan, network, layer="features", target=target)
 
 
 def test_common_scale(logic, network, scan):
@@ -347,164 +373,6 @@ def test_common_scale(logic, network, scan):
     for node in (maps[1], strong):
         assert node.GetDisplayNode().GetWindowLevelMax() == pytest.approx(20.0)
     assert maps[0].GetAttribute("AttentionMaps.Evidence") == "none"
-
-
-def addMap(scene, values_ijk, place: Place):
-    return addVolume(scene, values_ijk.astype(np.float32), place, "Map")
-
-
-def test_threshold_gives_segments_for_and_against(scene, logic):
-    values = blob(HOT) - 0.8 * blob((6, 22, 5))
-    mapNode = addMap(scene, values, PLACES["nested"])
-    node = logic.thresholdToSegmentation(mapNode, 0.4)
-    segmentation = node.GetSegmentation()
-    for index, expected in enumerate((values > 0.4, values < -0.4)):
-        mask = VolumeBridge.maskFromSegment(node, segmentation.GetNthSegmentID(index))
-        grid = am.Grid(SHAPE_IJK, PLACES["nested"].world)
-        np.testing.assert_array_equal(mask_on_grid(mask, grid), expected)
-    otsu = logic.thresholdToSegmentation(mapNode, "otsu").GetSegmentation()
-    assert otsu.GetNumberOfSegments() == 2
-
-
-def test_box_holds_the_hottest_part_in_mm(scene, logic):
-    values = np.zeros(SHAPE_IJK)
-    values[4:9, 10:20, 6:8] = 1
-    values[6, 15, 7] = -3  # the hottest speaks against, and stands alone
-    values[15:20, 4:9, 3:10] = 2
-    mapNode = addMap(scene, values, PLACES["turned by its parent"])
-    roi = logic.boxAroundHottest(mapNode, 0.5)
-    np.testing.assert_allclose(roi.GetSize(), (1.5, 1.0, 2.5), atol=1e-4)
-    center = [0.0] * 3
-    roi.GetCenterWorld(center)
-    np.testing.assert_allclose(
-        center, PLACES["turned by its parent"].worldOf((6, 15, 7)), atol=1e-4
-    )
-    assert roi.GetName() == "Map | 1.5 x 1.0 x 2.5 mm"
-
-    values[6, 15, 7] = 1
-    roi = logic.boxAroundHottest(addMap(scene, values, PLACES["turned by its parent"]), 0.75)
-    np.testing.assert_allclose(roi.GetSize(), (5 * 1.5, 5 * 1.0, 7 * 2.5), atol=1e-4)
-    center = [0.0] * 3
-    roi.GetCenterWorld(center)
-    expected = PLACES["turned by its parent"].worldOf((17, 6, 6))
-    np.testing.assert_allclose(center, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("placeName", PLACES)
-def test_box_holds_every_voxel_of_the_part(scene, logic, placeName):
-    place = PLACES[placeName]
-    values = blob(HOT) + 0.9 * blob((6, 22, 5))
-    roi = logic.boxAroundHottest(addMap(scene, values, place), 0.5)
-    part = blob(HOT) > 0.5
-    voxels = np.argwhere(part)
-    corners = (voxels[:, None] + 0.499 * (2 * np.array(list(np.ndindex(2, 2, 2))) - 1)).reshape(
-        -1, 3
-    )
-    for corner in corners:
-        assert roi.IsPointInROIWorld(list(place.worldOf(corner)))
-    assert not roi.IsPointInROIWorld(list(place.worldOf((6, 22, 5))))
-
-
-def test_evaluation_gives_the_engines_numbers(scene, logic):
-    place = PLACES["nested"]
-    values = blob(HOT)
-    mapNode = addMap(scene, values, place)
-    labels = np.zeros(SHAPE_IJK, np.uint8)
-    labels[14:19, 7:12, 9:14] = 1
-    labels[2:5, 2:5, 2:5] = 2
-    truth = VolumeBridge.segmentationFromLabels(
-        labels.T, mapNode, "Truth", [(1, "here", (1, 0, 0)), (2, "there", (0, 1, 0))]
-    )
-    segmentation = truth.GetSegmentation()
-    ids = [segmentation.GetNthSegmentID(index) for index in (0, 1)]
-    table = logic.evaluate(mapNode, truth, ids)
-
-    image = am.Image(values[None], place.world)
-    assert table.GetNumberOfRows() == 2
-    for row, value in enumerate((1, 2)):
-        expected = am.evaluate(image, labels == value)
-        assert table.GetCellText(row, 0) == "Map"
-        assert table.GetCellText(row, 1) == ("here", "there")[row]
-        for column, (name, number) in enumerate(expected.items(), start=2):
-            assert table.GetColumnName(column) == am.metrics()[name].label
-            stored = table.GetTable().GetColumn(column).GetValue(row)
-            assert stored == pytest.approx(number, nan_ok=True, abs=1e-6)
-
-
-def failing(name):
-    """What goes wrong, as (arguments of `explain`, expected error, words)."""
-    return {
-        "no volume": ({"volumeNode": None}, am.ImageError, "choose a volume"),
-        "no volumes": ({"volumeNode": []}, am.ImageError, "empty list"),
-        "no model": ({"modelPath": "/nowhere/model.pt"}, FileNotFoundError, "does not exist"),
-        "no layer": ({"layer": "featurs"}, am.LayerError, "closest: 'features'"),
-        "no method": ({"method": "grand_cam"}, am.MethodError, "closest: grad_cam"),
-        "no class": ({"target": 7}, am.TargetError, "from 0 to 2"),
-        "no option": ({"samples": 3}, am.MethodError, "'samples'"),
-        "cancelled": ({"progress": lambda fraction, text: False}, am.Cancelled, None),
-        "two classes": ({"target": 1, "className": 2}, am.TargetError, "leave one"),
-    }[name]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["no volume", "no volumes", "no model", "no layer", "no method", "no class", "no option",
-     "cancelled", "two classes"],
-)  # fmt: skip
-def test_failure_leaves_the_scene_as_it_was(scene, logic, network, scan, name):
-    changes, error, words = failing(name)
-    before = nodeIds(scene)
-    arguments = {"volumeNode": scan, "modelPath": network, "layer": "features", **changes}
-    with pytest.raises(error, match=words) as caught:
-        logic.explain(**arguments)
-    assert "\n" not in str(caught.value)
-    assert nodeIds(scene) == before
-    composites = nodesByClass(scene, "vtkMRMLSliceCompositeNode")
-    assert {composite.GetForegroundVolumeID() for composite in composites} == {None}
-
-
-def test_failing_places_leave_the_scene_as_it_was(scene, logic, network, scan):
-    point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
-    truth = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Truth")
-    before = nodeIds(scene)
-    for target in (point, (truth, "a"), scan):
-        with pytest.raises(am.TargetError):
-            logic.explain(scan, network, layer="features", target=target)
-    point.AddControlPoint(vtk.vtkVector3d(1e4, 0.0, 0.0))
-    with pytest.raises(am.TargetError, match="inside the network's answer"):
-        logic.explain(scan, network, layer="features", target=point)
-    assert nodeIds(scene) == before
-
-
-def test_failure_while_nodes_are_made_removes_them(scene, logic, network, scan, monkeypatch):
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    hierarchy.CreateItem(hierarchy.GetSceneItemID(), scan)
-    items = hierarchy.GetNumberOfItems()
-    before = nodeIds(scene)
-
-    def full(*_):
-        raise MemoryError
-
-    monkeypatch.setattr(ResultNodes, "addAnswer", full)
-    with pytest.raises(MemoryError):
-        logic.explain(scan, network, layer="features", method=["hires_cam", "grad_cam"])
-    assert nodeIds(scene) == before
-    assert hierarchy.GetNumberOfItems() == items
-
-
-def test_analysis_of_an_empty_map_adds_nothing(scene, logic):
-    mapNode = addMap(scene, np.zeros(SHAPE_IJK), Place(obliqueAffine()))
-    before = nodeIds(scene)
-    for action in (logic.thresholdToSegmentation, logic.boxAroundHottest):
-        with pytest.raises(am.ImageError, match="zero everywhere"):
-            action(mapNode)
-    assert logic.jumpToMaximum(mapNode) is None
-    mapNode = addMap(scene, blob(HOT), Place(obliqueAffine()))
-    before = nodeIds(scene)
-    for threshold in (1.0, -0.1, "li", True, None):
-        with pytest.raises(am.MethodError, match="'otsu' or a share"):
-            logic.thresholdToSegmentation(mapNode, threshold)
-    assert nodeIds(scene) == before
 
 
 @pytest.mark.parametrize("placeName", PLACES)
@@ -522,7 +390,7 @@ def test_scene_round_trip(scene, logic, network, placeName, tmp_path):
     np.testing.assert_allclose(worldOfHottest(copy), place.worldOf(HOT), atol=1e-4)
     answer = copy.GetNodeReference("AttentionMaps.Answer")
     assert answer.GetName() == "Scan | spots.pt"
-    mask = VolumeBridge.maskFromSegment(answer, answer.GetSegmentation().GetNthSegmentID(0))
+    mask = PlaceBridge.maskFromSegment(answer, answer.GetSegmentation().GetNthSegmentID(0))
     np.testing.assert_allclose(mask.grid.to_world((0, 0, 0)), place.worldOf(HOT), atol=1e-4)
     copyOfScan = copy.GetNodeReference("AttentionMaps.Scan")
     again = logic.explain(copyOfScan, network, layer="features", target=2, spec=NAMES)
