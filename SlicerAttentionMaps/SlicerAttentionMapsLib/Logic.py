@@ -110,6 +110,8 @@ class SlicerAttentionMapsLogic:
     def session(self, volumeNodes: list, modelPath, *, spec=None, device: str = "auto"):
         """Return the kept session (`KeptSession`) of a model and volumes as they are now.
 
+            logic.session([t1], "model.pt").explainer.answer().class_names
+
         Its `explainer.answer()` holds probabilities and class names, without any map.
         """
         ensureEngine()
@@ -120,7 +122,10 @@ class SlicerAttentionMapsLogic:
         return self._sessions.of(volumeNodes, modelPath, spec=spec, device=device)
 
     def forget(self) -> None:
-        """Give the memory of kept models and forward passes back."""
+        """Give the memory of kept models and forward passes back.
+
+        logic.forget()
+        """
         self._sessions.clear()
 
     def _answerNode(self, kept, scanNode):
@@ -133,7 +138,10 @@ class SlicerAttentionMapsLogic:
         return kept.answerNode
 
     def show(self, mapNode, *, opacity: float = 0.5) -> None:
-        """Lay a map over its scan in all slice views, with a legend; the views stay in place."""
+        """Lay a map over its scan in all slice views, with a legend; the views stay in place.
+
+        logic.show(overlay, opacity=0.7)
+        """
         scanNode = mapNode.GetNodeReference(ResultNodes.SCAN_ROLE)
         SliceViews.layOver(scanNode, mapNode, opacity=opacity)
         provenance = ResultNodes.provenanceOf(mapNode)
@@ -143,27 +151,41 @@ class SlicerAttentionMapsLogic:
     def jumpToMaximum(self, mapNode):
         """Cut the slice views through a map's largest absolute value.
 
+            position = logic.jumpToMaximum(overlay)
+
         Returns:
             Its world RAS position (3,) in mm; None where the map is zero everywhere.
         """
         return SliceViews.jumpToMaximum(mapNode)
 
     def setCommonScale(self, mapNodes) -> float:
-        """Give several maps one color range; returns its largest value."""
+        """Give several maps one color range; returns its largest value.
+
+        logic.setCommonScale(overlays)
+        """
         return Display.setCommonScale(mapNodes)
 
     def thresholdToSegmentation(self, mapNode, threshold: float | str = 0.5):
-        """Add a segmentation of where a map is above a share of its maximum, or "otsu"."""
+        """Add a segmentation of where a map is above a share of its maximum, or "otsu".
+
+        segmentation = logic.thresholdToSegmentation(overlay, 0.5)
+        """
         with removeNewNodesOnError(mapNode.GetScene()):
             return MapAnalysis.thresholdToSegmentation(mapNode, threshold)
 
     def boxAroundHottest(self, mapNode, threshold: float | str = 0.5):
-        """Add a ROI around the strongest connected part of a map; its size is in mm."""
+        """Add a ROI around the strongest connected part of a map; its size is in mm.
+
+        size = logic.boxAroundHottest(overlay).GetSize()
+        """
         with removeNewNodesOnError(mapNode.GetScene()):
             return MapAnalysis.boxAroundHottest(mapNode, threshold)
 
     def evaluate(self, mapNode, segmentationNode, segmentIDs, metrics=None, threshold="otsu"):
-        """Add a table that holds maps against segments of ground truth."""
+        """Add a table that holds maps against segments of ground truth.
+
+        table = logic.evaluate(overlays, segmentation, ["Segment_1"])
+        """
         with removeNewNodesOnError(segmentationNode.GetScene()):
             return MapAnalysis.evaluate(
                 mapNode, segmentationNode, segmentIDs, metrics=metrics, threshold=threshold

@@ -6,6 +6,8 @@ import numpy as np
 
 from slicer_phantom import HOT, SHAPE_IJK, obliqueAffine
 
+NAMES = {"class_names": ["nothing", "organ", "tumor"], "task": "segmentation"}
+
 
 def rotation(degrees: float, axis: int) -> np.ndarray:
     """Return a (4, 4) turn about a world axis, with a shift."""
@@ -153,3 +155,48 @@ def centroid(array: np.ndarray, above: float) -> np.ndarray:
 
 def nodeIds(scene) -> set:
     return {scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())}
+
+
+def mapOf(node) -> np.ndarray:
+    """A map's voxels, (I, J, K)."""
+    import slicer.util
+
+    return slicer.util.arrayFromVolume(node).T
+
+
+def worldOfHottest(node) -> np.ndarray:
+    """Where Slicer draws the largest absolute value."""
+    import vtk
+
+    ijk = np.unravel_index(np.argmax(np.abs(mapOf(node))), mapOf(node).shape)
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    world = [0.0] * 3
+    node.TransformPointToWorld(matrix.MultiplyPoint([*map(float, ijk), 1.0])[:3], world)
+    return np.array(world)
+
+
+def inVoxels(gap: np.ndarray, place: Place) -> float:
+    return float(np.linalg.norm(np.linalg.inv(place.world[:3, :3]) @ gap))
+
+
+def addSequence(scene, frames_ijk, place: Place):
+    """Add a sequence; return the node that shows one frame, and what chooses the frame."""
+    import slicer.util
+
+    logic = slicer.vtkSlicerSequencesLogic()
+    logic.SetMRMLScene(scene)
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Sequence")
+    source = addVolume(scene, frames_ijk[0], place, "Source")
+    for index, frame in enumerate(frames_ijk):
+        slicer.util.updateVolumeFromArray(source, np.ascontiguousarray(frame.T))
+        sequence.SetDataNodeAtValue(source, str(index))
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+
+    def choose(index: int):
+        browser.SetSelectedItemNumber(index)
+        logic.UpdateProxyNodesFromSequences(browser)
+
+    choose(0)
+    return browser.GetProxyNode(sequence), choose

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from slicer_phantom import HOT, LIBRARY_FOLDER, SHAPE_IJK, obliqueAffine
-from slicer_places import PLACES, Place, addTransforms, addVolume, rotation, spot
+from slicer_places import PLACES, Place, addSequence, addTransforms, addVolume, rotation, spot
 
 pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=ImportError)
 
@@ -120,20 +120,11 @@ def test_what_is_no_volume_is_refused(scene):
 
 
 def test_frames_of_a_sequence(scene):
-    logic = slicer.vtkSlicerSequencesLogic()
-    logic.SetMRMLScene(scene)
-    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Sequence")
-    source = addVolume(scene, spot(), PLACES["oblique, anisotropic"], "Source")
     centers = [(16, 9, 11), (3, 20, 6)]
+    node, choose = addSequence(scene, [spot(c) for c in centers], PLACES["oblique, anisotropic"])
     for frame, center in enumerate(centers):
-        slicer.util.updateVolumeFromArray(source, np.ascontiguousarray(spot(center).T))
-        sequence.SetDataNodeAtValue(source, str(frame))
-    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
-    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    for frame, center in enumerate(centers):
-        browser.SetSelectedItemNumber(frame)
-        logic.UpdateProxyNodesFromSequences(browser)
-        image = VolumeBridge.imageFromVolumes(browser.GetProxyNode(sequence))
+        choose(frame)
+        image = VolumeBridge.imageFromVolumes(node)
         np.testing.assert_array_equal(image.array[0], spot(center))
         np.testing.assert_allclose(image.affine, obliqueAffine(), atol=1e-9)
 
