@@ -38,6 +38,7 @@ _HOME = {
     "MethodError": "errors",
     "TargetError": "errors",
     "ModelRunError": "errors",
+    "WorkerError": "errors",
     "Cancelled": "errors",
 }
 __all__ = ["__version__", *_HOME]

@@ -33,5 +33,18 @@ class ModelRunError(AttentionMapsError, RuntimeError):
     """The network itself failed on this input."""
 
 
+class WorkerError(AttentionMapsError, RuntimeError):
+    """The worker process could not be started, ended by itself, or got a message it cannot read.
+
+    Args:
+        message: What happened and what to do.
+        log: Last lines that the worker wrote before it ended.
+    """
+
+    def __init__(self, message: str, log: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.log = log
+
+
 class Cancelled(AttentionMapsError):  # noqa: N818 - an outcome, not an error
     """The progress callback returned False."""

@@ -59,11 +59,15 @@ class Explainer:
         """The network's answer: (classes,) probabilities, or a label Image on the image's grid."""
         return self.answer().prediction
 
-    def answer(self) -> Answer:
-        """The network's answer with its classes, ranking and grid."""
+    def answer(self, progress: ProgressCallback | None = None) -> Answer:
+        """The network's answer with its classes, ranking and grid.
+
+        Args:
+            progress: As in `explain`, for the forward pass where it has not been run yet.
+        """
         with self._lock:
             if self._answer is None:
-                self._answer = self._answer_of(self._forward((), Progress(None)))
+                self._answer = self._answer_of(self._forward((), Progress(progress)))
             return self._answer
 
     def explain(
@@ -74,6 +78,7 @@ class Explainer:
         progress: ProgressCallback | None = None,
         *,
         batch_size: int | None = None,
+        on_map: Callable[[AttentionMap], None] | None = None,
         **options: Any,
     ) -> AttentionMap | list[AttentionMap]:
         """Answer a question with a map, or several with a list.
@@ -84,6 +89,7 @@ class Explainer:
             target: What is asked (see `targets`); None for the likeliest class.
             progress: Called with a fraction and a message; returning False cancels.
             batch_size: Inputs per batch of perturbation methods; None for as many as fit.
+            on_map: Called with each map as soon as it is made.
             options: Options of the method.
 
         Returns:
@@ -108,8 +114,9 @@ class Explainer:
             self._answer = self._answer or self._answer_of(trace)
             targets, several = expand_targets(target, self.answer())
             run = Run(
-                self, trace, report, chosen, checked, names, batch_size, started, len(targets)
-            )
+                self, trace, report, chosen, checked, names, batch_size, started, len(targets),
+                on_map,
+            )  # fmt: skip
             maps = [made for item in targets for made in run.ask(item)]
             report.finish()
         many = several or _are_several(method) or _are_several(layer) or layer == "all"

@@ -18,7 +18,7 @@ from attention_maps.tracing.trace import INPUT
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
 
@@ -44,6 +44,7 @@ class Run:
         batch_size: int | None,
         started: float,
         questions: int,
+        on_map: Callable[[AttentionMap], None] | None = None,
     ) -> None:
         self.session = session
         self.trace = trace
@@ -53,6 +54,7 @@ class Run:
         self.names = [name for name in names if name != INPUT]
         self.batch_size = batch_size
         self.started = started
+        self.on_map = on_map
         self._needs_gradients = bool(self.names) and any(
             item.gradients and item.has_layer for item in methods
         )
@@ -155,7 +157,10 @@ class Run:
             name, layout, question, score, session.field, session.source,
             time.perf_counter() - self.started, bool(raw.array.any()),
         )  # fmt: skip
-        return AttentionMap(
+        made = AttentionMap(
             raw, session.field, session.source, score, name, item.name, question.text,
             item.signed, provenance, session.answer(),
         )  # fmt: skip
+        if self.on_map is not None:
+            self.on_map(made)
+        return made
