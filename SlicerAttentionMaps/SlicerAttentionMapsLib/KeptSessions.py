@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from . import VolumeBridge
+from . import NetworkAnswer, VolumeBridge
 from .EnginePath import ensureEngine
 
 # Each holds the activations of a forward pass, which may be gigabytes.
@@ -17,6 +18,11 @@ class KeptSession:
 
     explainer: object
     answerNode: object = None
+
+    @cached_property
+    def answer(self) -> NetworkAnswer.NetworkAnswer:
+        """The network's answer as plain data."""
+        return NetworkAnswer.fromEngine(self.explainer.answer())
 
 
 class KeptSessions:

@@ -85,11 +85,16 @@ class SlicerAttentionMapsLogic:
         volumeNodes = list(volumeNode) if isinstance(volumeNode, list | tuple) else [volumeNode]
         kept = self.session(volumeNodes, modelPath, spec=spec, device=device)
         scanNode, scene = volumeNodes[0], volumeNodes[0].GetScene()
-        asked = MapTargets.engineTarget(
-            target, kept.explainer, scanNode, className=className, component=component
+        asked = MapTargets.question(
+            target,
+            scanNode,
+            lambda: kept.answer,
+            axes=kept.explainer.source.ndim,
+            className=className,
+            component=component,
         )
         made = kept.explainer.explain(
-            method, layer, asked, progress, batch_size=batchSize, **options
+            method, layer, MapTargets.engineTarget(asked), progress, batch_size=batchSize, **options
         )
         results = made if isinstance(made, list) else [made]
         with removeNewNodesOnError(scene):
@@ -110,9 +115,9 @@ class SlicerAttentionMapsLogic:
     def session(self, volumeNodes: list, modelPath, *, spec=None, device: str = "auto"):
         """Return the kept session (`KeptSession`) of a model and volumes as they are now.
 
-            logic.session([t1], "model.pt").explainer.answer().class_names
+            logic.session([t1], "model.pt").answer.classes
 
-        Its `explainer.answer()` holds probabilities and class names, without any map.
+        Its `answer` holds class names and labels, its `explainer` is the engine's own session.
         """
         ensureEngine()
         from attention_maps.errors import ImageError
@@ -133,7 +138,7 @@ class SlicerAttentionMapsLogic:
         scene = scanNode.GetScene()
         if kept.answerNode is None or not scene.IsNodePresent(kept.answerNode):
             kept.answerNode = ResultNodes.addAnswer(
-                kept.explainer.answer(), scanNode, kept.explainer.model.name
+                kept.answer, scanNode, kept.explainer.model.name
             )
         return kept.answerNode
 

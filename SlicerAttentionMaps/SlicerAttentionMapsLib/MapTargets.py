@@ -1,8 +1,8 @@
-"""What a person points at, as targets of the engine."""
+"""What a person points at, as questions of the engine."""
 
 import numpy as np
 
-from . import PlaceBridge, VolumeBridge
+from . import NetworkAnswer, PlaceBridge, VolumeBridge
 from .EnginePath import ensureEngine
 
 POINTS = "vtkMRMLMarkupsFiducialNode"
@@ -10,42 +10,55 @@ ROI = "vtkMRMLMarkupsROINode"
 SEGMENTATION = "vtkMRMLSegmentationNode"
 
 
-def engineTarget(target, session, referenceNode, *, className=None, component: bool = False):
-    """Return what `Explainer.explain` takes as target.
+def question(target, referenceNode, answerOf, *, axes=3, className=None, component: bool = False):
+    """Return a target of nodes as plain data, which the engine's worker takes, too.
 
     Args:
         target: a point (markups node, its last point counts), a ROI node, or a segment
             (segmentationNode, segmentId); several of anything as a list. All else is the engine's:
             None, class name or index, `ClassTarget`, ...
-        session: the `attention_maps.Explainer` that is asked.
         referenceNode: the volume that is explained.
+        answerOf: called without arguments where the network's answer is needed; returns a
+            `NetworkAnswer`.
+        axes: number of the network's spatial axes, 2 or 3.
         className: the class that is asked about in that place; None for the one that is predicted
             most there (background only where nothing else is).
         component: of a point, ask about the whole predicted component it lies in.
+
+    Returns:
+        A dict such as {"kind": "point", "name": 2, "ras": (r, a, s)}; "region" has a "mask", an
+        `attention_maps.Image`. What is the engine's already comes back as it is.
 
     Raises:
         TargetError: If the place is empty, or outside the volume.
     """
     ensureEngine()
-    import attention_maps as am
-
     if isinstance(target, list):
-        options = {"className": className, "component": component}
-        return [engineTarget(item, session, referenceNode, **options) for item in target]
+        options = {"axes": axes, "className": className, "component": component}
+        return [question(item, referenceNode, answerOf, **options) for item in target]
     if _isNode(target, POINTS):
         point = PlaceBridge.pointFromMarkup(target)
-        if className is None:
-            className = _classAt(point, session.answer())
-        kind = am.ComponentTarget if component else am.PointTarget
-        return kind(className, ras=point)
+        name = _classAt(point, answerOf()) if className is None else className
+        return {"kind": "component" if component else "point", "name": name, "ras": point}
     mask = placeMask(target, referenceNode)
     if mask is None:
         return _checked(target, className)
-    if session.source.ndim == 2:
+    if axes == 2:
         mask = VolumeBridge.maskOnPicture(mask, referenceNode)
-    if className is None:
-        className = _classWithin(mask, session.answer())
-    return am.RegionTarget(className, mask)
+    name = _classWithin(mask, answerOf()) if className is None else className
+    return {"kind": "region", "name": name, "mask": mask}
+
+
+def engineTarget(asked):
+    """Return what `question` gave as targets of the engine in this process."""
+    import attention_maps as am
+
+    if isinstance(asked, list):
+        return [engineTarget(item) for item in asked]
+    if not isinstance(asked, dict):
+        return asked
+    kinds = {"point": am.PointTarget, "component": am.ComponentTarget, "region": am.RegionTarget}
+    return kinds[asked["kind"]](**{key: value for key, value in asked.items() if key != "kind"})
 
 
 def placeMask(target, referenceNode):
@@ -75,40 +88,37 @@ def _checked(target, className):
 
 
 def _classAt(point, answer) -> int:
-    """Return the class that is predicted at a point."""
-    from attention_maps.errors import TargetError
-    from attention_maps.places import voxel_at
-
-    if answer.task != "segmentation":
-        raise TargetError(
-            "A point asks about a place, but this network gives one answer for the whole image; "
-            "ask about a class."
-        )
-    where = np.zeros(answer.grid.shape, dtype=bool)
-    where[voxel_at(point, answer)] = True
-    return _mostPredicted(where, answer)
+    """Return the class that is predicted at a point; outside, the engine says so later."""
+    grid = _gridOf(answer)
+    voxel = np.rint(grid.to_index(point)).astype(int)
+    inside = (voxel >= 0).all() and (voxel < grid.shape).all()
+    return _mostPredicted(answer, answer.labels[tuple(voxel)] if inside else answer.labels[:0])
 
 
 def _classWithin(mask, answer) -> int:
-    """Return the class that is predicted most within a mask, background only if it is alone."""
+    """Return the class that is predicted most within a mask."""
+    from attention_maps.resampling import mask_on_grid
+
+    return _mostPredicted(answer, answer.labels[mask_on_grid(mask, _gridOf(answer))])
+
+
+def _gridOf(answer):
     from attention_maps.errors import TargetError
+    from attention_maps.types import Grid
 
-    if answer.task != "segmentation":
+    if answer.labels is None:
         raise TargetError(
-            "A region asks about a place, but this network gives one answer for the whole image; "
-            "ask about a class."
+            "A point or region asks about a place, but this network gives one answer for the whole "
+            "image; ask about a class."
         )
-    return _mostPredicted(answer.to_grid(mask), answer)
+    return Grid(answer.labels.shape, answer.affine)
 
 
-def _mostPredicted(where: np.ndarray, answer) -> int:
-    inside = answer.tensor(where)
-    sizes = [int((answer.predicted(index) & inside).sum()) for index in range(answer.classes)]
-    classes = [index for index in range(answer.classes) if index != answer.background]
-    best = max(classes, key=lambda index: sizes[index])
-    if sizes[best] == 0:  # nothing but background there: ask about the largest class
-        return next((index for index in answer.ranking() if index != answer.background), best)
-    return best
+def _mostPredicted(answer, labels: np.ndarray) -> int:
+    """Return the most frequent class; where nothing but background is, the largest one of all."""
+    found = NetworkAnswer.presentClasses(answer, labels)
+    others = (index for index in answer.ranking if index != answer.background)
+    return found[0] if found else next(others, answer.ranking[0])
 
 
 def _isNode(candidate, className: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import slicer
 
-from . import Display, VolumeBridge
+from . import Display, NetworkAnswer, VolumeBridge
 
 PROVENANCE_ATTRIBUTE = "AttentionMaps.Provenance"
 SCAN_ROLE = "AttentionMaps.Scan"
@@ -16,7 +16,7 @@ _GOLDEN = 0.618033988749895
 
 
 def addMap(result, scanNode, *, hiddenFraction: float):
-    """Add an `attention_maps.AttentionMap` as a styled overlay in the scan's study folder.
+    """Add an `AttentionMap`, or the engine's `WorkerMap`, in the scan's study folder.
 
     Returns:
         A `vtkMRMLScalarVolumeNode` named 'scan | target | method | layer'.
@@ -35,23 +35,21 @@ def addAnswer(answer, scanNode, modelName: str):
     """Add what the network predicts as a segmentation; None if it is no segmentation network.
 
     Args:
-        answer: `attention_maps.answer.Answer`.
+        answer: `NetworkAnswer`, or the engine's `WorkerAnswer`.
         scanNode: the volume that was explained.
         modelName: for the node's name, 'scan | model'.
     """
-    if answer.task != "segmentation":
+    if answer.labels is None:
         return None
-    labels = VolumeBridge.arrayOnVolume(answer.prediction, scanNode).astype(np.uint16)
-    # Classes that exclude each other are numbered from 0, others from 1 (0: none of them).
-    first = 0 if answer.activation == "softmax" else 1
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
-    classes = [int(label) - first for label in present if label >= first]
+    from attention_maps.types import Image
+
+    image = Image(answer.labels[None], answer.affine)
+    labels = VolumeBridge.arrayOnVolume(image, scanNode).astype(np.uint16)
     segments = [
-        (index + first, answer.class_label(index), classColor(index))
-        for index in classes
-        if index != answer.background
+        (NetworkAnswer.labelOfClass(answer, index), answer.classes[index], classColor(index))
+        for index in sorted(NetworkAnswer.presentClasses(answer, answer.labels))
     ]
-    if first == 0 and answer.background != 0:  # a label map's 0 is empty space
+    if any(value == 0 for value, *_ in segments):  # a label map's 0 is empty space
         labels, segments = labels + 1, [(value + 1, *rest) for value, *rest in segments]
     name = f"{scanNode.GetName()} | {modelName}"
     node = VolumeBridge.segmentationFromLabels(labels, scanNode, name, segments)
