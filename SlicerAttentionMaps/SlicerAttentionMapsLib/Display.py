@@ -107,9 +107,7 @@ def styleOverlay(
     else:
         colorNode = ColorTables.sequentialColorNode(scene)
 
-    overlayNode.CreateDefaultDisplayNodes()
-    displayNode = overlayNode.GetScalarVolumeDisplayNode()
-    displayNode.SetAutoWindowLevel(False)
+    displayNode = _displayNodeOf(overlayNode)
     displayNode.SetAndObserveColorNodeID(colorNode.GetID())
     displayNode.SetWindowLevelMinMax(*style.colorRange)
     _setThreshold(displayNode, style)
@@ -135,6 +133,22 @@ def setCommonScale(overlayNodes, *, hiddenFraction: float = 0.1) -> float:
 def largestMagnitude(overlayNode) -> float:
     """Return the largest absolute value of a map."""
     return _largestMagnitude(slicer.util.arrayFromVolume(overlayNode), overlayNode.GetName())
+
+
+def _displayNodeOf(overlayNode):
+    """Return the display node of a map, without automatic levels from the start.
+
+    `CreateDefaultDisplayNodes` looks for levels that nobody wants: most of a second for 80 million
+    voxels.
+    """
+    displayNode = overlayNode.GetScalarVolumeDisplayNode()
+    if displayNode is None:
+        scene = overlayNode.GetScene()
+        displayNode = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        displayNode.SetAutoWindowLevel(False)
+        overlayNode.SetAndObserveDisplayNodeID(displayNode.GetID())
+    displayNode.SetAutoWindowLevel(False)
+    return displayNode
 
 
 def _setThreshold(displayNode, style: OverlayStyle) -> None:
