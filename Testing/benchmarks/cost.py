@@ -4,8 +4,8 @@ Every tool answers the same question (the sum of one class's logits over the vol
 layer of the same network on the same input with the same number of threads. The lower bound is a
 hand-written hook: parameters frozen, the layer's output made a leaf of autograd, so that nothing
 before the layer is recorded and the backward pass stops there. Times are medians over rounds in
-which all tools take turns. Memory is the peak of a second run in a process of its own, above what
-the process held before that run.
+which all tools take turns. Memory is the most that tensors hold at once during a run, by PyTorch's
+record of its allocator; the work space of the convolution library is in none of the figures.
 
     python Testing/benchmarks/cost.py [--size 96] [--rounds 7] [--threads 2]
 """
@@ -13,8 +13,6 @@ the process held before that run.
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import platform
 import statistics
 import subprocess
@@ -22,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,32 +155,21 @@ def picture(size: int) -> Any:
     return torch.randn(1, 1, size, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def peak_memory(tool: str, layer: str, size: int, threads: int) -> float | None:
-    """MiB above the start of a run, measured in a process of its own."""
-    command = [sys.executable, __file__, "--measure", tool, layer, str(size), str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.split() else None
-
-
-def measure(tool: str, layer: str, size: int, threads: int) -> None:
-    """Print the MiB that a second run needs beyond what its process holds before (Linux only)."""
+def peak_memory(run: Callable[[], Any]) -> float:
+    """Most MiB that tensors of one run hold at once, by PyTorch's own record of its allocator."""
     import torch
 
-    torch.set_num_threads(threads)
-    run = TOOLS[tool](layer, picture(size))
-    run()
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
-    held = _status("VmRSS")
-    run()
-    print((_status("VmHWM") - held) / 1024)
-
-
-def _status(key: str) -> float:
-    """One line of the process's status, in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(key))
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        run()
+    events: Any = profile.profiler
+    changes = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in events.kineto_results.events()
+        if event.name() == "[memory]"
+    )
+    return max(accumulate(change for _, change in changes)) / 2**20
 
 
 def take_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -219,16 +207,15 @@ def compare(where: str, size: int, rounds: int, threads: int) -> None:
             failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
     reference = runs["lower bound"]()
     seconds = take_turns(runs, rounds)
-    memory = {name: peak_memory(name, layer, size, threads) for name in runs}
+    memory = {name: peak_memory(run) for name, run in runs.items()}
     print(f"\nGrad-CAM at the {where} ({layer}), {size}^3, {threads} threads\n")
     print("| | time | over bound | memory | over bound | correlation |")
     print("|---|---|---|---|---|---|")
     for name, run in runs.items():
-        same, used, bound = similarity(reference, run()), memory[name], memory["lower bound"]
-        share = "" if used is None or not bound else f"{used / bound:.2f}"
+        same, used = similarity(reference, run()), memory[name]
         print(
             f"| {name} | {seconds[name]:.3f} s | {seconds[name] / seconds['lower bound']:.2f} | "
-            f"{'' if used is None else f'{used:.0f} MiB'} | {share} | "
+            f"{used:.0f} MiB | {used / memory['lower bound']:.2f} | "
             f"{'other grid' if same is None else f'{same:.5f}'} |"
         )
     for name, reason in failed.items():
@@ -284,13 +271,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="edge of the volume in voxels")
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
-    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    if arguments.measure:
-        tool, layer, size, threads = arguments.measure
-        measure(tool, layer, int(size), int(threads))
-        return
     import torch
 
     torch.set_num_threads(arguments.threads)
