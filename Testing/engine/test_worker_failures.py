@@ -180,34 +180,34 @@ time.sleep(60)
 
 @POSIX_ONLY
 def test_no_worker_outlives_a_parent_that_is_killed(paths):
-    before = shared_files()
     code = textwrap.dedent(GRANDCHILD)
     with subprocess.Popen(
         [sys.executable, "-c", code, str(paths["slow"])], stdout=subprocess.PIPE, text=True
     ) as parent:
         worker = int(parent.stdout.readline())
         assert not is_gone(worker)
-        assert shared_files() > before
+        assert len(shared_files(parent.pid)) == 2
         parent.kill()
         assert soon(lambda: is_gone(worker), 5)
-    assert shared_files() <= before
+    assert shared_files(parent.pid) == set()
 
 
 def test_no_worker_outlives_a_parent_that_forgets_to_close(paths):
-    before = shared_files()
     code = f"""
         from attention_maps.worker.client import WorkerClient
         client = WorkerClient()
         client.wait(client.load_model({str(paths["segmenter"])!r}))
-        print(client.pid)
+        import os
+        print(client.pid, os.getpid())
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert soon(lambda: is_gone(int(done.stdout)), 5)
+    worker, parent = map(int, done.stdout.split())
+    assert soon(lambda: is_gone(worker), 5)
     assert done.stderr == ""
-    assert shared_files() <= before
+    assert shared_files(parent) == set()
 
 
 def test_close_takes_less_than_a_second_in_the_middle_of_work(paths, slow_image):

@@ -79,9 +79,10 @@ def write_models(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def shared_files() -> set[Path]:
-    """All folders of shared arrays that there are now, of whatever client."""
-    return {folder for place in places() for folder in place.glob(f"{PREFIX}*")}
+def shared_files(pid: int | None = None) -> set[Path]:
+    """All folders of shared arrays that a process has now; of this one where none is given."""
+    pattern = f"{PREFIX}{os.getpid() if pid is None else pid}-*"
+    return {folder for place in places() for folder in place.glob(pattern)}
 
 
 def is_gone(pid: int) -> bool:

@@ -44,7 +44,7 @@ def decode(line: bytes, kinds: Mapping[str, type[Any]]) -> Any:
     """
     values = _parsed(line)
     name = values.pop("type", None)
-    if name not in kinds:
+    if not isinstance(name, str) or name not in kinds:
         raise WorkerError(
             f"Expected a message of type {', '.join(kinds)}, got {name!r}; client and worker may "
             "be of different versions of attention_maps."

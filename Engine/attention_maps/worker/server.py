@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_MESSAGES = 0.1
+SECONDS_TO_FINISH = 0.5  # a live question that takes no longer is not worth ending
 
 
 class Server:
@@ -50,20 +51,23 @@ class Server:
         self._running: Any = None
         self._cancelled = threading.Event()
         self._spare_next = False
+        self._live_seconds = float("inf")
         self._session: Session | None = None
 
     def read(self) -> None:
         """Take requests until there are no more, whatever the main thread does."""
-        for line in self._lines:
-            try:
-                message = decode(line, messages.REQUESTS)
-            except WorkerError as error:
-                self._send(messages.Failed(id_of(line), "WorkerError", str(error)))
-                continue
-            if isinstance(message, messages.Shutdown):
-                break
-            self._take(message)
-        self._leave()
+        try:
+            for line in self._lines:
+                try:
+                    message = decode(line, messages.REQUESTS)
+                except WorkerError as error:
+                    self._send(messages.Failed(id_of(line), "WorkerError", str(error)))
+                    continue
+                if isinstance(message, messages.Shutdown):
+                    break
+                self._take(message)
+        finally:
+            self._leave()
 
     def serve(self) -> None:
         """Answer requests one after another, without end."""
@@ -97,20 +101,24 @@ class Server:
     def _make_way(self) -> None:
         """For a newer live question: end older ones.
 
-        Of those that run, every second one may finish: else no map would ever be shown while the
-        questions come faster than they are answered.
+        Of those that run, quick ones may finish, and every second one of the others: else no map
+        would ever be shown while the questions come faster than they are answered.
         """
         for message in [item for item in self._waiting if _is_live(item)]:
             self._waiting.remove(message)
             self._send(_cancelled(message, "Replaced by a newer question."))
-        if _is_live(self._running) and not self._cancelled.is_set() and not self._spare_next:
+        is_slow = self._live_seconds > SECONDS_TO_FINISH
+        if _is_live(self._running) and is_slow and not self._spare_next:
             self._cancelled.set()
 
     def _reply(self, message: Any) -> messages.Reply:
         reporter = _Reporter(message.id, self._send, self._cancelled)
+        started = time.monotonic()
         try:
             reply = self._answer(message, reporter)
             self._spare_next = False
+            if _is_live(message):
+                self._live_seconds = time.monotonic() - started
         except Cancelled as error:
             self._spare_next = _is_live(message)
             return _cancelled(message, str(error))
