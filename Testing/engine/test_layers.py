@@ -386,12 +386,12 @@ def test_networks_that_take_a_volume_slice_by_slice(kind):
     np.testing.assert_allclose(np.diag(result.raw.affine), [2, 2, 1, 1])
 
 
-def test_automatic_layer_lies_before_the_last_pools():
+def test_adaptive_pool_belongs_to_the_head():
     """As VGG ends: features that close with a pool, and an adaptive pool to a few voxels."""
     features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU())
     features.append(nn.MaxPool2d(2))
     net = nn.Sequential(features, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 3)).eval()
     model = am.load_model(net)
     geometry = model.geometry(torch.zeros(1, 1, 24, 24))
-    assert model.resolve_layers("auto", geometry) == ["0.3"]
-    assert model.resolve_layers("auto:bottleneck", geometry) == ["0.3"]
+    assert model.resolve_layers("auto", geometry) == ["0"]
+    assert model.resolve_layers("auto:bottleneck", geometry) == ["0"]

@@ -33,7 +33,7 @@ def choose_layer(geometry: Geometry, which: str = "") -> str:
         raise LayerError("No layer of this model has spatial axes; only input methods apply.")
     usable = [info for info in usable if _tells_itself(info)] or usable
     if geometry.layout is None:
-        usable = _before_last_pools(usable, geometry) or usable
+        usable = _before_adaptive_pools(usable, geometry) or usable
     if which == "bottleneck":
         chosen = _bottleneck(usable, geometry)
     elif geometry.layout is None:
@@ -49,9 +49,9 @@ def _tells_itself(info: LayerInfo) -> bool:
     return spatial and not info.kind.lower().startswith(IDLE_KINDS)
 
 
-def _before_last_pools(usable: list[LayerInfo], geometry: Geometry) -> list[LayerInfo]:
-    """The layers without pooling in front of the head, which blurs what goes in."""
-    pooling = {info.name for info in geometry.infos if "pool" in info.kind.lower()}
+def _before_adaptive_pools(usable: list[LayerInfo], geometry: Geometry) -> list[LayerInfo]:
+    """The layers without adaptive pooling at the end, which belongs to the head."""
+    pooling = {info.name for info in geometry.infos if info.kind.lower().startswith("adaptive")}
     pooled = {name for names in geometry.same.values() if pooling & set(names) for name in names}
     end = len(usable)
     while end and usable[end - 1].name in pooled:
