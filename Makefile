@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PYTHON TORCH_INDEX_URL
 export ATTENTION_MAPS_SAMPLE_DATA := $(CURDIR)/$(VENV)/share/attention-maps/sample_data
 
-.PHONY: help setup slicer demo test lint format coverage bench lock clean
+.PHONY: help setup data slicer demo test lint format coverage bench lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [VARIABLE=value]"
@@ -44,6 +44,9 @@ $(STAMP):
 	@touch $@
 
 setup: $(STAMP) ## Set up .venv only (the other targets do so themselves)
+
+data: ## Fetch what is missing of the sample data (the set-up does so, too)
+	@requirements/install.sh
 
 slicer: $(STAMP) ## Try again to install the Slicer packages where that had failed
 	@requirements/install.sh slicer

@@ -164,6 +164,7 @@ def draw_bar(
 
 
 def draw_legend(figure: Figure, outlines: dict[str, Outline], corner: tuple[float, float]) -> None:
+    """Name the outlines, from a corner in shares of the figure (x, y)."""
     lines = [
         Line2D([], [], color=item.color, lw=2, ls="--" if item.dashed else "-", label=name)
         for name, item in outlines.items()

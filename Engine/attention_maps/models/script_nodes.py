@@ -35,6 +35,11 @@ def used_values(node: Any) -> set[str]:
 
 
 def constant_of(node: Any) -> Any:
+    """Value of a constant, tensors without gradient.
+
+    Raises:
+        UnsupportedOperatorError: If it has no value in Python.
+    """
     try:
         value = node.output().toIValue()
     except RuntimeError as error:
@@ -45,6 +50,7 @@ def constant_of(node: Any) -> Any:
 
 
 def is_layer(node: Any) -> bool:
+    """Whether an operator makes one new tensor of others: a layer of a graph without modules."""
     namespace, name = node.kind().split("::")
     outputs = list(node.outputs())
     return (

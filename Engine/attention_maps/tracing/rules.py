@@ -46,6 +46,7 @@ def per_axis(value: Any, axes: int, default: Any = None) -> list[Any]:
 
 
 def argument(args: Sequence[Any], index: int, default: Any = None) -> Any:
+    """An operator's argument by position, or its default where it was left out."""
     return args[index] if len(args) > index else default
 
 

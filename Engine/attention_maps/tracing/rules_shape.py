@@ -68,6 +68,7 @@ def _slice(args: Sequence[Any], shape: tuple[int, ...]) -> Placement:
 
 
 def cut(source: Placement, dim: int, start: int, step: int, size: int) -> Placement:
+    """Every `step`-th index of one tensor axis from `start` on, `size` of them."""
     factor = single(source.dims[dim])
     dims = list(source.dims)
     all_tokens = factor is not None and factor.lead == start and start + size == factor.size
