@@ -64,7 +64,7 @@ test: $(STAMP) ## Lint, check types, run all tests; fails when any of them does
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/mypy || status=1; \
-	$(BIN)/pytest --numprocesses auto --dist loadfile || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile || status=1; \
 	exit $$status
 
 lint: $(STAMP) ## Lint and check types only
@@ -77,7 +77,7 @@ format: $(STAMP) ## Format the code, mend what the linter can mend
 	$(BIN)/ruff format .
 
 coverage: $(STAMP) ## Run all tests and show which lines they miss
-	$(BIN)/pytest --cov --cov-report=term-missing
+	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term-missing
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements/bench.txt
