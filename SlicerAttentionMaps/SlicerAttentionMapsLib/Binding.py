@@ -1,0 +1,71 @@
+"""Puts what the panel decided into widgets, and nothing more."""
+
+from .Panel.Control import Control, Controls
+
+
+def apply(ui, controls: Controls) -> None:
+    """Set widgets by name; what is as it should be is not touched, and no signal is sent.
+
+    Args:
+        ui: what `slicer.util.childWidgetVariables` gave.
+        controls: what each widget shows.
+    """
+    for name, control in controls.items():
+        widget = getattr(ui, name)
+        blocked = widget.blockSignals(True)
+        try:
+            _show(widget, control)
+        finally:
+            widget.blockSignals(blocked)
+
+
+def _show(widget, control: Control) -> None:
+    if control.items is not None:
+        _setItems(widget, control)
+    if control.current is not None:
+        index = widget.findData(control.current)
+        if index != widget.currentIndex:
+            widget.setCurrentIndex(index)
+    if control.text is not None:
+        _setText(widget, control.text)
+    if control.toolTip is not None and widget.toolTip != control.toolTip:
+        widget.setToolTip(control.toolTip)
+    if control.value is not None and widget.value != control.value:
+        widget.setValue(control.value)
+    if control.checked is not None:
+        _setChecked(widget, control.checked)
+    if control.enabled is not None and widget.enabled != control.enabled:
+        widget.setEnabled(control.enabled)
+    if control.visible is not None and widget.isHidden() == control.visible:
+        widget.setVisible(control.visible)
+
+
+def _setItems(widget, control: Control) -> None:
+    shown = [(widget.itemData(i), widget.itemText(i)) for i in range(widget.count)]
+    wanted = [(item.key, item.label) for item in control.items]
+    if shown != wanted:
+        widget.clear()
+        for item in control.items:
+            widget.addItem(item.label, item.key)
+    for index, item in enumerate(control.items):
+        widget.setItemData(index, item.toolTip, _TOOL_TIP_ROLE)
+        widget.model().item(index).setEnabled(item.enabled)
+
+
+def _setText(widget, text: str) -> None:
+    if hasattr(widget, "plainText"):
+        if widget.plainText != text:
+            widget.setPlainText(text)
+    elif widget.text != text:
+        widget.setText(text)
+
+
+def _setChecked(widget, checked: bool) -> None:
+    if hasattr(widget, "collapsed"):
+        if widget.collapsed == checked:
+            widget.setProperty("collapsed", not checked)
+    elif widget.checked != checked:
+        widget.setChecked(checked)
+
+
+_TOOL_TIP_ROLE = 3  # Qt.ToolTipRole

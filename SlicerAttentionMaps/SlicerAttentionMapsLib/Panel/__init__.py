@@ -1,0 +1,1 @@
+"""What the panel shows and why, decided without Qt and without a scene."""

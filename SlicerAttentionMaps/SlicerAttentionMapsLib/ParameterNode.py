@@ -1,0 +1,65 @@
+"""What the panel keeps in the scene: saved with it, and restored from it."""
+
+from typing import Annotated
+
+import slicer
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+
+@parameterNodeWrapper
+class SlicerAttentionMapsParameterNode:
+    """The panel's choices.
+
+    Attributes:
+        volumes: the scan, or one volume per channel of the model.
+        modelPath: model file or folder.
+        specification: edited specification as JSON; empty for the sidecar beside the model.
+        where: what part of the answer is asked about.
+        className: class that is asked about; empty for the likeliest, or what is predicted there.
+        otherClassName: of a contrast, the class that it is held against.
+        pointNode: point of a component or point question.
+        roiNode: box of a ROI question.
+        segmentationNode: of a segment question.
+        segmentId: of a segment question.
+        method: name of the method.
+        options: the methods' options as JSON, by method and name.
+        layers: names of layers as a JSON list; "auto" and "all" are names, too.
+        currentMap: the map that the Result section is about.
+        opacity: of the map over the scan, 0..1.
+        hiddenFraction: values below this share of the largest absolute one are not drawn.
+        colorTable: ID of a color node, or empty for the method's own.
+        smooth: whether voxels are interpolated in the views.
+        legend: whether a color legend is shown.
+        commonScale: whether all maps share one color range.
+        truthNode: segmentation with the ground truth.
+        truthSegments: IDs of its segments as a JSON list; empty for all.
+        threshold: where a map's region ends, for metrics and the segmentation: "otsu" or a share.
+        compareThreshold: the same for metrics.
+    """
+
+    volumes: list[slicer.vtkMRMLVolumeNode]
+    modelPath: str = ""
+    specification: str = ""
+    where: Annotated[str, Choice(["class", "component", "segment", "roi", "point", "contrast"])] = (
+        "class"
+    )
+    className: str = ""
+    otherClassName: str = ""
+    pointNode: slicer.vtkMRMLMarkupsFiducialNode
+    roiNode: slicer.vtkMRMLMarkupsROINode
+    segmentationNode: slicer.vtkMRMLSegmentationNode
+    segmentId: str = ""
+    method: str = "grad_cam"
+    options: str = "{}"
+    layers: str = '["auto"]'
+    currentMap: slicer.vtkMRMLScalarVolumeNode
+    opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    hiddenFraction: Annotated[float, WithinRange(0.0, 0.99)] = 0.1
+    colorTable: str = ""
+    smooth: bool = True
+    legend: bool = True
+    commonScale: bool = False
+    truthNode: slicer.vtkMRMLSegmentationNode
+    truthSegments: str = "[]"
+    threshold: str = "0.5"
+    compareThreshold: str = "otsu"

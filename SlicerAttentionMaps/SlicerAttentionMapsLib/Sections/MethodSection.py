@@ -1,0 +1,23 @@
+"""The Method section."""
+
+from ..Binding import apply
+from ..Panel.MethodPanel import MethodState, controls
+
+
+class MethodSection:
+    """Binds the section's widgets.
+
+    Args:
+        panel: the module's widget.
+    """
+
+    def __init__(self, panel) -> None:
+        self._panel = panel
+
+    def state(self) -> MethodState:
+        """Return what the section knows, read from the parameter node, the scene and the worker."""
+        return MethodState()
+
+    def show(self, state) -> None:
+        """Show what the panel decided."""
+        apply(self._panel.ui, controls(state))

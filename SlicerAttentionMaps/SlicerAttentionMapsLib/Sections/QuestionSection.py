@@ -1,0 +1,23 @@
+"""The Question section."""
+
+from ..Binding import apply
+from ..Panel.QuestionPanel import QuestionState, controls
+
+
+class QuestionSection:
+    """Binds the section's widgets.
+
+    Args:
+        panel: the module's widget.
+    """
+
+    def __init__(self, panel) -> None:
+        self._panel = panel
+
+    def state(self) -> QuestionState:
+        """Return what the section knows, read from the parameter node, the scene and the worker."""
+        return QuestionState()
+
+    def show(self, state) -> None:
+        """Show what the panel decided."""
+        apply(self._panel.ui, controls(state))
