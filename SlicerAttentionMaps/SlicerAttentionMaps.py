@@ -1,13 +1,13 @@
 """Attention Maps: shows where a trained network looked."""
 
-from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
-from SlicerAttentionMapsLib.Paths import resourcePath
-from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
-
 import qt
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
+
+from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
+from SlicerAttentionMapsLib.Paths import resourcePath
+from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
 
 __all__ = ["SlicerAttentionMaps", "SlicerAttentionMapsLogic", "SlicerAttentionMapsWidget"]
 

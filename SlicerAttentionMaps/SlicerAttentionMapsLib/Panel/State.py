@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .ComparePanel import CompareState
 from .ExplainPanel import ExplainState
@@ -17,10 +17,10 @@ from .SetupPanel import SetupState
 class PanelState:
     """What every section knows: plain data, read afresh whenever something changes."""
 
-    setup: SetupState = SetupState()
-    input: InputState = InputState()
-    question: QuestionState = QuestionState()
-    method: MethodState = MethodState()
-    explain: ExplainState = ExplainState()
-    result: ResultState = ResultState()
-    compare: CompareState = CompareState()
+    setup: SetupState = field(default_factory=SetupState)
+    input: InputState = field(default_factory=InputState)
+    question: QuestionState = field(default_factory=QuestionState)
+    method: MethodState = field(default_factory=MethodState)
+    explain: ExplainState = field(default_factory=ExplainState)
+    result: ResultState = field(default_factory=ResultState)
+    compare: CompareState = field(default_factory=CompareState)
