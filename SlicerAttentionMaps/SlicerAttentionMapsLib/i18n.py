@@ -1,7 +1,7 @@
 """Translation of what people read: `from .i18n import _`.
 
 In the application `_` is Slicer's own `tr` itself, not a wrapper: it takes the context of a
-translation from the file that calls it. Elsewhere text stays as it is, and `slicer` is not imported.
+translation from the file that calls it. Elsewhere text stays as it is; `slicer` is not imported.
 """
 
 import sys
