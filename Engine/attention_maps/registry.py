@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from numbers import Real
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from attention_maps.errors import MethodError
@@ -240,13 +241,11 @@ def _first_line(function: Callable[..., Any]) -> str:
 
 
 def _options(function: Callable[..., Any]) -> dict[str, Option]:
-    hints = get_type_hints(function, include_extras=True)
     options = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
-        hint = hints[name]
-        kind, *extras = get_args(hint)
+        kind, *extras = get_args(_hint(function, name))
         option = next(item for item in extras if isinstance(item, Option))
         choices = get_args(kind) if get_origin(kind) is Literal else ()
         plain = kind if isinstance(kind, type) else type(parameter.default)
@@ -254,3 +253,9 @@ def _options(function: Callable[..., Any]) -> dict[str, Option]:
             option, name=name, type=plain, default=parameter.default, choices=choices
         )
     return options
+
+
+def _hint(function: Callable[..., Any], name: str) -> Any:
+    """The type of one argument; those of the others may be torch's, which is not needed here."""
+    alone = SimpleNamespace(__annotations__={name: function.__annotations__[name]})
+    return get_type_hints(alone, globalns=function.__globals__, include_extras=True)[name]

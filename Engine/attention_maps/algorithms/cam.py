@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-import torch
-from torch.nn import functional
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attention_maps.algorithms.evidence import Evidence, Probe, channel_sum, weighted_sum
 from attention_maps.errors import MethodError
+from attention_maps.lazy import torch
 from attention_maps.registry import Option, method
 
-Maps = list[torch.Tensor]
+if TYPE_CHECKING:
+    Maps = list[torch.Tensor]
 
 
 @method(
@@ -137,6 +136,7 @@ def seg_xres_cam(
 def _pool(gradients: torch.Tensor, size: int, pool: str) -> torch.Tensor:
     """Pool over windows and bring back to the grid by linear interpolation."""
     spatial = gradients.shape[2:]
+    functional = torch.nn.functional
     kernel = [min(size, n) for n in spatial]
     if max(kernel) == 1:
         return gradients.clone()

@@ -6,10 +6,9 @@ need tens of gigabytes for a volume.
 
 from __future__ import annotations
 
-import torch
-
 from attention_maps.algorithms.evidence import Evidence, channel_sum, weighted_sum
 from attention_maps.errors import MethodError
+from attention_maps.lazy import torch
 from attention_maps.registry import method
 
 

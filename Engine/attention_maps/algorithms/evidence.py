@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import torch
+from attention_maps.lazy import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-import torch
 
 from attention_maps.algorithms.evidence import Evidence, Probe, weighted_sum
 from attention_maps.errors import MethodError
+from attention_maps.lazy import torch
 from attention_maps.registry import Option, method
 
 logger = logging.getLogger(__name__)

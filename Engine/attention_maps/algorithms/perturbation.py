@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Annotated, Any, Literal
 
-import torch
-
 from attention_maps.algorithms.evidence import Probe
+from attention_maps.lazy import torch
 from attention_maps.registry import Option, method
 
 
