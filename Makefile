@@ -19,13 +19,15 @@ SETUP_FILES := $(wildcard requirements/*.txt requirements/*.sh) requirements/tor
 HASH := $(shell (printf '%s\n' '$(CURDIR)'; cat $(SETUP_FILES)) | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.stamp-$(HASH)
 BENCH_STAMP := $(VENV)/.bench-$(HASH)
+DOCS_STAMP := $(VENV)/.docs-$(HASH)
+DOCS := build/docs
 
 # What the clone holds is what runs, whatever the caller's shell has set.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PYTHON TORCH_INDEX_URL
 export ATTENTION_MAPS_SAMPLE_DATA := $(CURDIR)/$(VENV)/share/attention-maps/sample_data
 
-.PHONY: help setup data slicer demo test lint format coverage bench lock clean
+.PHONY: help setup data slicer demo test lint format coverage bench docs lock clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [VARIABLE=value]"
@@ -39,7 +41,7 @@ help: ## Show this list
 	@echo "  DEMO             folder that 'make demo' writes to; default: demo"
 
 $(STAMP):
-	@rm -f $(VENV)/.stamp-* $(VENV)/.bench-*
+	@rm -f $(VENV)/.stamp-* $(VENV)/.bench-* $(VENV)/.docs-*
 	@requirements/install.sh
 	@touch $@
 
@@ -86,6 +88,14 @@ $(BENCH_STAMP): $(STAMP)
 bench: $(BENCH_STAMP) ## Print the cost table against captum, MONAI and M3d-CAM
 	$(BIN)/python Testing/benchmarks/cost.py
 
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements/docs.txt
+	@touch $@
+
+docs: $(DOCS_STAMP) ## Build the documentation in build/docs; fails on any warning
+	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs auto docs $(DOCS)
+	@echo "$(DOCS)/index.html"
+
 UV := $(VENV)/uv/bin/uv
 UV_OPTIONS := --quiet --system-certs --universal --python-version 3.11 --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -99,6 +109,7 @@ lock: $(STAMP) ## Resolve the newest versions and write requirements/*.txt
 	$(COMPILE) --upgrade --all-extras --output-file $(VENV)/all.txt >/dev/null
 	$(LOCK) --upgrade --extra test --output-file requirements/test.txt >/dev/null
 	$(LOCK) --upgrade --extra bench --output-file requirements/bench.txt >/dev/null
+	$(LOCK) --upgrade --extra docs --output-file requirements/docs.txt >/dev/null
 	$(LOCK) --upgrade --extra slicer --output-file requirements/slicer.txt >/dev/null
 	$(UV) pip compile requirements/data.in $(UV_OPTIONS) --no-deps --only-binary :all: \
 	    --upgrade --generate-hashes --output-file requirements/data.txt >/dev/null
