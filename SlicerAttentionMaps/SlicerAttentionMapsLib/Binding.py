@@ -11,12 +11,16 @@ def apply(ui, controls: Controls) -> None:
         controls: what each widget shows.
     """
     for name, control in controls.items():
-        widget = getattr(ui, name)
-        blocked = widget.blockSignals(True)
-        try:
-            _show(widget, control)
-        finally:
-            widget.blockSignals(blocked)
+        show(getattr(ui, name), control)
+
+
+def show(widget, control: Control) -> None:
+    """Set one widget, without a signal."""
+    blocked = widget.blockSignals(True)
+    try:
+        _show(widget, control)
+    finally:
+        widget.blockSignals(blocked)
 
 
 def _show(widget, control: Control) -> None:
@@ -26,6 +30,8 @@ def _show(widget, control: Control) -> None:
         index = widget.findData(control.current)
         if index != widget.currentIndex:
             widget.setCurrentIndex(index)
+    if control.node is not None and widget.currentNodeID != control.node:
+        widget.setCurrentNodeID(control.node)
     if control.text is not None:
         _setText(widget, control.text)
     if control.toolTip is not None and widget.toolTip != control.toolTip:
@@ -44,18 +50,26 @@ def _setItems(widget, control: Control) -> None:
     shown = [(widget.itemData(i), widget.itemText(i)) for i in range(widget.count)]
     wanted = [(item.key, item.label) for item in control.items]
     if shown != wanted:
+        chosen = widget.itemData(widget.currentIndex)
         widget.clear()
         for item in control.items:
             widget.addItem(item.label, item.key)
+        widget.setCurrentIndex(widget.findData(chosen))
     for index, item in enumerate(control.items):
         widget.setItemData(index, item.toolTip, _TOOL_TIP_ROLE)
         widget.model().item(index).setEnabled(item.enabled)
 
 
 def _setText(widget, text: str) -> None:
-    if hasattr(widget, "plainText"):
+    if hasattr(widget, "currentPath"):
+        if widget.currentPath != text:
+            widget.setCurrentPath(text)
+    elif hasattr(widget, "plainText"):
         if widget.plainText != text:
             widget.setPlainText(text)
+    elif hasattr(widget, "title"):
+        if widget.title != text:
+            widget.setTitle(text)
     elif widget.text != text:
         widget.setText(text)
 

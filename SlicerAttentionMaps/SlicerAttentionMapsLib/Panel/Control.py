@@ -27,11 +27,12 @@ class Control:
     Attributes:
         enabled: whether it can be used.
         visible: whether it is there.
-        text: label, button text or field contents.
+        text: label, button text, path or field contents.
         toolTip: why it is as it is.
         checked: of buttons and sections: whether it is on, or open.
         items: of combo boxes: all choices in order.
         current: of combo boxes: the key of the chosen one.
+        node: of node selectors: ID of the chosen node, empty for none.
         value: of sliders, spin boxes and progress bars.
     """
 
@@ -42,6 +43,7 @@ class Control:
     checked: bool | None = None
     items: tuple[Item, ...] | None = None
     current: str | None = None
+    node: str | None = None
     value: float | None = None
 
 

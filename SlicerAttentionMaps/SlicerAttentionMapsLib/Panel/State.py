@@ -15,7 +15,11 @@ from .SetupPanel import SetupState
 
 @dataclass(frozen=True)
 class PanelState:
-    """What every section knows: plain data, read afresh whenever something changes."""
+    """What every section knows: plain data, read afresh whenever something changes.
+
+    Attributes:
+        messages: what went wrong and was not dismissed yet, the last one first.
+    """
 
     setup: SetupState = field(default_factory=SetupState)
     input: InputState = field(default_factory=InputState)
@@ -24,3 +28,4 @@ class PanelState:
     explain: ExplainState = field(default_factory=ExplainState)
     result: ResultState = field(default_factory=ResultState)
     compare: CompareState = field(default_factory=CompareState)
+    messages: tuple[str, ...] = ()
