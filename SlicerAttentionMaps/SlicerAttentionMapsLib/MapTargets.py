@@ -16,7 +16,8 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
     Args:
         target: a point (markups node, its last point counts), a ROI node, or a segment
             (segmentationNode, segmentId); several of anything as a list. All else is the engine's:
-            None, class name or index, `ClassTarget`, ...
+            None, class name or index, `ClassTarget`, a dict as the one returned, whose classes may
+            be None: of a place the one predicted there, of a contrast the likeliest and the next.
         referenceNode: the volume that is explained.
         answerOf: called without arguments where the network's answer is needed; returns a
             `NetworkAnswer`.
@@ -36,17 +37,18 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
     if isinstance(target, list):
         options = {"axes": axes, "className": className, "component": component}
         return [question(item, referenceNode, answerOf, **options) for item in target]
+    if isinstance(target, dict):
+        return _completed(target, answerOf)
     if _isNode(target, POINTS):
         point = PlaceBridge.pointFromMarkup(target)
-        name = _classAt(point, answerOf()) if className is None else className
-        return {"kind": "component" if component else "point", "name": name, "ras": point}
+        kind = "component" if component else "point"
+        return _completed({"kind": kind, "name": className, "ras": point}, answerOf)
     mask = placeMask(target, referenceNode)
     if mask is None:
         return _checked(target, className)
     if axes == 2:
         mask = VolumeBridge.maskOnPicture(mask, referenceNode)
-    name = _classWithin(mask, answerOf()) if className is None else className
-    return {"kind": "region", "name": name, "mask": mask}
+    return _completed({"kind": "region", "name": className, "mask": mask}, answerOf)
 
 
 def engineTarget(asked):
@@ -57,7 +59,14 @@ def engineTarget(asked):
         return [engineTarget(item) for item in asked]
     if not isinstance(asked, dict):
         return asked
-    kinds = {"point": am.PointTarget, "component": am.ComponentTarget, "region": am.RegionTarget}
+    kinds = {
+        "class": am.ClassTarget,
+        "point": am.PointTarget,
+        "component": am.ComponentTarget,
+        "region": am.RegionTarget,
+        "contrast": am.ContrastTarget,
+        "top": am.TopTarget,
+    }
     return kinds[asked["kind"]](**{key: value for key, value in asked.items() if key != "kind"})
 
 
@@ -85,6 +94,28 @@ def _checked(target, className):
             "leave one of them out."
         )
     return className if target is None else target
+
+
+def _completed(asked: dict, answerOf) -> dict:
+    """Fill in the classes that are left to the network's answer."""
+    if None not in (asked.get("name", ""), asked.get("other", "")):
+        return asked
+    answer, name = answerOf(), asked["name"]
+    if asked["kind"] == "contrast":
+        name = answer.ranking[0] if name is None else name
+        others = (index for index in answer.ranking if not _isClass(answer, index, name))
+        other = next(others, None) if asked["other"] is None else asked["other"]
+        return {**asked, "name": name, "other": other}
+    if "ras" in asked:
+        return {**asked, "name": _classAt(asked["ras"], answer)}
+    if "mask" in asked:
+        return {**asked, "name": _classWithin(asked["mask"], answer)}
+    return {**asked, "name": answer.ranking[0]}
+
+
+def _isClass(answer, index: int, name) -> bool:
+    """Return whether a name or index, also as text, means this class."""
+    return str(name) in (str(index), answer.classes[index])
 
 
 def _classAt(point, answer) -> int:

@@ -98,3 +98,29 @@ def test_answer_is_asked_for_only_where_it_is_needed(scene):
         assert MapTargets.question(target, scan, never) is target
     asked = MapTargets.question([point, point], scan, never, className=1)
     assert [item["name"] for item in asked] == [1, 1]
+
+
+def test_classes_left_open_come_from_the_answer(scene):
+    scan = addVolume(scene, spot((1, 2, 3), SHAPE), PLACE)
+    answer = answerWith(labelsWith({(1, 2, 3): 1}))  # ranking: 2, 1, 0
+
+    def asked(**target):
+        return MapTargets.question(target, scan, lambda: answer)
+
+    here = tuple(PLACE.worldOf((1, 2, 3)))
+    assert asked(kind="point", name=None, ras=here) == {"kind": "point", "name": 1, "ras": here}
+    assert asked(kind="class", name=None) == {"kind": "class", "name": 2}
+    for name, other, expected in (
+        (None, None, (2, 1)),
+        (None, "class 0", (2, "class 0")),
+        ("class 2", None, ("class 2", 1)),
+        ("2", None, ("2", 1)),
+        (1, None, (1, 2)),
+        ("class 1", "class 0", ("class 1", "class 0")),
+    ):
+        found = asked(kind="contrast", name=name, other=other)
+        assert (found["name"], found["other"]) == expected
+    assert MapTargets.engineTarget(found) == am.ContrastTarget("class 1", "class 0")
+    mask = am.Image(np.ones((1, *SHAPE), dtype=np.float32), PLACE.world)
+    assert asked(kind="region", name=None, mask=mask)["name"] == 1
+    assert asked(kind="top", k=2) == {"kind": "top", "k": 2}
