@@ -10,6 +10,7 @@ from .SceneSetup import nodesByClass
 SEQUENTIAL_ID = "vtkMRMLColorTableNodeFileInferno.txt"
 DIVERGING_ID = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 FRACTION_ATTRIBUTE = "AttentionMaps.HiddenFraction"
+BASE_ATTRIBUTE = "AttentionMaps.BaseTable"
 TABLE_SIZE = 256
 
 # Only slicer-core needs these: 3D Slicer brings the full tables. Every 16th color of matplotlib's
@@ -31,28 +32,56 @@ def sequentialColorNode(scene):
     return _fileColorNode(scene, SEQUENTIAL_ID)
 
 
+def divergingBase(scene):
+    """Return Slicer's blue-white-red table, whose center is opaque."""
+    return _fileColorNode(scene, DIVERGING_ID)
+
+
 def divergingColorNode(scene, hiddenFraction: float):
-    """Return a blue-white-red table whose center is transparent.
+    """Return a blue-white-red table whose center is transparent (see `hiddenCenterNode`)."""
+    return hiddenCenterNode(scene, divergingBase(scene), hiddenFraction)
+
+
+def hiddenCenterNode(scene, base, hiddenFraction: float):
+    """Return a copy of a color table whose center is transparent.
 
     A volume's lower and upper threshold keep one interval; they cannot cut one out of the middle.
     Slice views draw a color of opacity 0 as nothing, so the center of the table is made so.
 
     Args:
         scene: the MRML scene that holds, or gets, the table.
+        base: the table with the colors, from the most negative to the most positive value.
         hiddenFraction: values weaker than this share of the largest absolute one are hidden, 0..1.
     """
     for node in nodesByClass(scene, "vtkMRMLColorTableNode"):
-        if node.GetAttribute(FRACTION_ATTRIBUTE) == repr(hiddenFraction):
+        same = node.GetAttribute(FRACTION_ATTRIBUTE) == repr(hiddenFraction)
+        if same and node.GetAttribute(BASE_ATTRIBUTE) == base.GetID():
             return node
-    base = _fileColorNode(scene, DIVERGING_ID)
     # The name becomes a file's in a saved scene, so it is kept simple.
-    name = f"AttentionBlueRed hidden below {hiddenFraction:g}"
+    words = "AttentionBlueRed" if base.GetID() == DIVERGING_ID else base.GetName()
+    name = f"{words} hidden below {hiddenFraction:g}"
     node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", scene.GenerateUniqueName(name))
     node.SetTypeToUser()
     node.SetAttribute(FRACTION_ATTRIBUTE, repr(hiddenFraction))
+    node.SetAttribute(BASE_ATTRIBUTE, base.GetID())
     node.SetAttribute("Category", "Attention Maps")
-    fillTable(node, colorsOf(base), diverging=True, hiddenFraction=hiddenFraction)
+    fillTable(node, sampledColors(base), diverging=True, hiddenFraction=hiddenFraction)
     return node
+
+
+def sampledColors(colorNode) -> np.ndarray:
+    """Return a table's colors in 256 steps, shape (256, 4), RGBA 0..1."""
+    colors = colorsOf(colorNode)
+    nearest = np.rint(np.linspace(0, len(colors) - 1, TABLE_SIZE)).astype(int)
+    return colors[nearest]
+
+
+def removeUnusedTables(scene) -> None:
+    """Remove tables with a hidden center that no display node uses any more."""
+    used = {node.GetColorNodeID() for node in nodesByClass(scene, "vtkMRMLDisplayNode")}
+    for node in nodesByClass(scene, "vtkMRMLColorTableNode"):
+        if node.GetAttribute(FRACTION_ATTRIBUTE) and node.GetID() not in used:
+            scene.RemoveNode(node)
 
 
 def hiddenEntries(hiddenFraction: float) -> range:

@@ -1,6 +1,5 @@
 """How an attention map, the model's answer and a mask are shown over the scan."""
 
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
@@ -9,44 +8,15 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import ColorTables
+from . import MapStyle
+from .MapStyle import OverlayStyle
 from .SceneSetup import nodesByClass
 
 # Bright, and absent from both color tables.
 ANSWER_COLORS = ((0.25, 1.0, 0.35), (1.0, 0.4, 1.0), (0.1, 0.95, 0.85), (0.75, 0.6, 1.0))
 MASK_COLOR = (0.2, 0.75, 1.0)
-EVIDENCE_ATTRIBUTE = "AttentionMaps.Evidence"
-SIGNED_ATTRIBUTE = "AttentionMaps.Signed"
-# Interpolation may round the hottest pixel just above the largest voxel, and a saved scene keeps
-# six digits of a threshold: the pixel must stay visible.
-_ROUNDING = 1.0001
 # Negative values this small beside the largest one are rounding, not a sign.
 _SIGN_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class OverlayStyle:
-    """What `styleOverlay` decided.
-
-    Attributes:
-        signed: a diverging table centered at 0, or a sequential one from 0.
-        maximum: the largest absolute value, in the map's own unit; 0 means no evidence.
-        hiddenBelow: weaker absolute values are not drawn.
-    """
-
-    signed: bool
-    maximum: float
-    hiddenBelow: float
-
-    @property
-    def evidence(self) -> bool:
-        return self.maximum > 0
-
-    @property
-    def colorRange(self) -> tuple[float, float]:
-        """Values of the first and last color; 0..1 where there is no evidence."""
-        upper = self.maximum if self.evidence else 1.0
-        return (-upper if self.signed else 0.0, upper)
 
 
 def createOverlay(scanNode, mapArray: np.ndarray, name: str):
@@ -66,7 +36,7 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str):
             f"An overlay on '{scanNode.GetName()}' needs an array of shape (K, J, I) = {expected}, "
             f"but got {tuple(mapArray.shape)}: place the map on the scan's grid first."
         )
-    _largestMagnitude(mapArray, name)
+    MapStyle.largestMagnitude(mapArray, name)
     scene = scanNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(mapArray, dtype=np.float32))
@@ -89,92 +59,37 @@ def styleOverlay(
         scale: the value of the last color, for maps that are to be compared; None for the map's own
             largest absolute value.
     """
-    if not 0 <= hiddenFraction < 1:
-        raise ValueError(f"hiddenFraction must be in [0, 1), but is {hiddenFraction}.")
     array = slicer.util.arrayFromVolume(overlayNode)
-    maximum = _largestMagnitude(array, overlayNode.GetName())
-    if not signed and array.min() < -_SIGN_TOLERANCE * maximum:
+    largest = MapStyle.largestMagnitude(array, overlayNode.GetName())
+    if not signed and array.min() < -_SIGN_TOLERANCE * largest:
         raise ValueError(
             f"'{overlayNode.GetName()}' is shown as a map without sign, but its smallest value is "
             f"{array.min():.3g}: pass signed=True."
         )
-    if scale is not None and maximum > 0:
-        maximum = scale
-    style = OverlayStyle(signed, maximum, hiddenFraction * maximum)
-    scene = overlayNode.GetScene()
-    if signed:
-        colorNode = ColorTables.divergingColorNode(scene, hiddenFraction)
-    else:
-        colorNode = ColorTables.sequentialColorNode(scene)
-
-    displayNode = _displayNodeOf(overlayNode)
-    displayNode.SetAndObserveColorNodeID(colorNode.GetID())
-    displayNode.SetWindowLevelMinMax(*style.colorRange)
-    _setThreshold(displayNode, style)
-    displayNode.SetInterpolate(True)
-    overlayNode.SetAttribute(EVIDENCE_ATTRIBUTE, "yes" if style.evidence else "none")
-    overlayNode.SetAttribute(SIGNED_ATTRIBUTE, "yes" if signed else "no")
-    return style
+    MapStyle.setHiddenFraction(overlayNode, hiddenFraction)
+    MapStyle.setScale(overlayNode, scale)
+    MapStyle.rememberVoxels(overlayNode, signed=signed, largest=largest)
+    return MapStyle.apply(overlayNode)
 
 
-def setCommonScale(overlayNodes, *, hiddenFraction: float = 0.1) -> float:
+def setCommonScale(overlayNodes) -> float:
     """Give styled overlays one range, so that equal colors are equal values.
 
     Returns:
         The largest absolute value of them all; 0 where none holds evidence.
     """
-    scale = max((largestMagnitude(node) for node in overlayNodes), default=0.0)
+    scale = max((MapStyle.largestOf(node) for node in overlayNodes), default=0.0)
     for node in overlayNodes:
-        signed = node.GetAttribute(SIGNED_ATTRIBUTE) == "yes"
-        styleOverlay(node, signed=signed, hiddenFraction=hiddenFraction, scale=scale)
+        MapStyle.setScale(node, scale if scale > 0 else None)
+        MapStyle.apply(node)
     return scale
 
 
-def largestMagnitude(overlayNode) -> float:
-    """Return the largest absolute value of a map."""
-    return _largestMagnitude(slicer.util.arrayFromVolume(overlayNode), overlayNode.GetName())
-
-
-def _displayNodeOf(overlayNode):
-    """Return the display node of a map, without automatic levels from the start.
-
-    `CreateDefaultDisplayNodes` looks for levels that nobody wants: most of a second for 80 million
-    voxels.
-    """
-    displayNode = overlayNode.GetScalarVolumeDisplayNode()
-    if displayNode is None:
-        scene = overlayNode.GetScene()
-        displayNode = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
-        displayNode.SetAutoWindowLevel(False)
-        overlayNode.SetAndObserveDisplayNodeID(displayNode.GetID())
-    displayNode.SetAutoWindowLevel(False)
-    return displayNode
-
-
-def _setThreshold(displayNode, style: OverlayStyle) -> None:
-    """Hide the weakest values; without evidence hide all."""
-    upper = style.colorRange[1] * _ROUNDING
-    if not style.evidence:
-        lower = style.colorRange[1]
-    elif style.signed:
-        lower = -upper  # the color table hides the weak ones on both sides of zero
-    else:
-        lower = style.hiddenBelow
-    displayNode.SetAutoThreshold(False)
-    displayNode.SetThreshold(lower, upper)
-    displayNode.SetApplyThreshold(True)
-
-
-def _largestMagnitude(array: np.ndarray, name: str) -> float:
-    # The extremes tell of NaN and infinity, too, without another array of the map's size.
-    extremes = (array.min(), array.max()) if array.size else (np.nan,)
-    if not np.isfinite(extremes).all():
-        bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise ValueError(
-            f"'{name}' must hold finite values only, but {bad} of {array.size} are NaN or "
-            "infinite: the run that made it went wrong; do not display it."
-        )
-    return float(np.abs(extremes).max())
+def setOwnScale(overlayNodes) -> None:
+    """Give each of several overlays the range of its own values."""
+    for node in overlayNodes:
+        MapStyle.setScale(node, None)
+        MapStyle.apply(node)
 
 
 def addLegend(overlayNode, title: str, viewNodeIds=()):
@@ -189,7 +104,7 @@ def addLegend(overlayNode, title: str, viewNodeIds=()):
         The `vtkMRMLColorLegendDisplayNode`.
     """
     legendNode = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(overlayNode)
-    noEvidence = overlayNode.GetAttribute(EVIDENCE_ATTRIBUTE) == "none"
+    noEvidence = overlayNode.GetAttribute(MapStyle.EVIDENCE_ATTRIBUTE) == "none"
     legendNode.SetTitleText(f"{title}\nno evidence" if noEvidence else title)
     legendNode.SetLabelFormat("%.3g")  # raw maps may be as small as 1e-9
     legendNode.SetNumberOfLabels(5)
@@ -204,7 +119,7 @@ def showOnlyLegend(legendNode) -> None:
     for other in nodesByClass(scene, "vtkMRMLColorLegendDisplayNode"):
         shown = other.GetPrimaryDisplayNode()
         volumeNode = shown.GetDisplayableNode() if shown is not None else None
-        if volumeNode is not None and volumeNode.GetAttribute(EVIDENCE_ATTRIBUTE):
+        if volumeNode is not None and volumeNode.GetAttribute(MapStyle.EVIDENCE_ATTRIBUTE):
             other.SetVisibility(other.GetID() == legendNode.GetID())
 
 

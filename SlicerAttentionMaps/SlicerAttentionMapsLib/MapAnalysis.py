@@ -7,7 +7,7 @@ import slicer
 import slicer.util
 import vtk
 
-from . import Display, PlaceBridge, ResultNodes, VolumeBridge
+from . import MapStyle, PlaceBridge, ResultNodes, VolumeBridge
 from .EnginePath import ensureEngine
 
 FOR_COLOR = (1.0, 0.75, 0.1)
@@ -128,7 +128,7 @@ def _evidence(mapNode) -> np.ndarray:
     ensureEngine()
     from attention_maps.errors import ImageError
 
-    if Display.largestMagnitude(mapNode) == 0:
+    if MapStyle.largestMagnitude(slicer.util.arrayFromVolume(mapNode), mapNode.GetName()) == 0:
         raise ImageError(
             f"Expected evidence in '{mapNode.GetName()}', but it is zero everywhere; choose "
             "another layer, class or method."

@@ -64,10 +64,53 @@ def showInSliceViews(scanNode, overlayNode, *, opacity: float = 0.5) -> np.ndarr
 
 def layOver(scanNode, overlayNode, *, opacity: float = 0.5) -> None:
     """Show the overlay over the scan in every slice view; the views stay where they are."""
+    stack(scanNode, [overlayNode], opacity)
+
+
+def stack(scanNode, overlayNodes, opacity: float) -> None:
+    """Show overlays over the scan in every slice view, the last one on top.
+
+    The first is the foreground, as everywhere in Slicer; the others are layers above it.
+    """
+    ids = [node.GetID() for node in overlayNodes]
     for composite in nodesByClass(scanNode.GetScene(), "vtkMRMLSliceCompositeNode"):
+        modified = composite.StartModify()
         composite.SetBackgroundVolumeID(scanNode.GetID())
-        composite.SetForegroundVolumeID(overlayNode.GetID())
+        composite.SetForegroundVolumeID(ids[0] if ids else None)
+        for layer in reversed(range(composite.GetNumberOfAdditionalLayers())):
+            composite.SetNthLayerVolumeID(composite.Layer_Last + layer, None)
+        for layer, nodeId in enumerate(ids[1:]):
+            composite.SetNthLayerVolumeID(composite.Layer_Last + layer, nodeId)
+        composite.EndModify(modified)
+    setOpacity(scanNode.GetScene(), opacity)
+
+
+def stacked(scene) -> list:
+    """Return the volumes over the background, the topmost last, as the first slice view has it."""
+    for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
+        above = range(composite.Layer_Last, _layers(composite))
+        nodes = [composite.GetNthLayerVolume(layer) for layer in (1, *above)]
+        return [node for node in nodes if node is not None]
+    return []
+
+
+def setOpacity(scene, opacity: float) -> None:
+    """Set the opacity of everything over the background, 0..1."""
+    for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         composite.SetForegroundOpacity(opacity)
+        for layer in range(composite.Layer_Last, _layers(composite)):
+            composite.SetNthLayerOpacity(layer, opacity)
+
+
+def opacityOf(scene) -> float | None:
+    """Return the opacity of the foreground in the first slice view; None without slice views."""
+    for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
+        return composite.GetForegroundOpacity()
+    return None
+
+
+def _layers(composite) -> int:
+    return composite.Layer_Last + composite.GetNumberOfAdditionalLayers()
 
 
 def jumpToMaximum(overlayNode) -> np.ndarray | None:

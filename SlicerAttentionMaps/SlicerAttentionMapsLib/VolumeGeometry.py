@@ -37,11 +37,11 @@ def voxelToWorld(volumeNode, ijk) -> np.ndarray:
 
 def positionOfMaximum(volumeNode) -> np.ndarray | None:
     """Return the world RAS position (3,) of the largest absolute value; None if all is zero."""
-    magnitude = np.abs(slicer.util.arrayFromVolume(volumeNode))
-    k, j, i = np.unravel_index(np.argmax(magnitude), magnitude.shape)
-    if magnitude[k, j, i] == 0:
-        return None
-    return voxelToWorld(volumeNode, (i, j, k))
+    array = slicer.util.arrayFromVolume(volumeNode)
+    # The extremes one by one: their absolute values would be another array of the volume's size.
+    flat = max((array.argmax(), array.argmin()), key=lambda index: abs(array.flat[index]))
+    k, j, i = np.unravel_index(flat, array.shape)
+    return None if array[k, j, i] == 0 else voxelToWorld(volumeNode, (i, j, k))
 
 
 def worldBounds(volumeNode) -> np.ndarray:
