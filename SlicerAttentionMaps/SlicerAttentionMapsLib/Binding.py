@@ -77,6 +77,7 @@ def _setText(widget, text: str) -> None:
 def _setChecked(widget, checked: bool) -> None:
     if hasattr(widget, "collapsed"):
         if widget.collapsed == checked:
+            widget.blockSignals(False)  # its contents fold by its own signal
             widget.setProperty("collapsed", not checked)
     elif widget.checked != checked:
         widget.setChecked(checked)
