@@ -127,6 +127,20 @@ class Answer:
             return self.labels == index
         return self.logits[0, index] > 0
 
+    def class_within(self, where: torch.Tensor | tuple[int, ...]) -> int:
+        """The class that is predicted most in a place.
+
+        Background only counts where there is no other class at all; where nothing is predicted,
+        the largest class of the whole answer.
+
+        Args:
+            where: (*spatial) bool mask on the logits' grid, or one voxel of it.
+        """
+        first = 0 if self.activation == "softmax" else 1  # what label class 0 has
+        counts = torch.bincount(self.labels[where].flatten(), minlength=self.classes + 1).tolist()
+        others = [index for index in self.ranking() if index != self.background]
+        return max(others or [0], key=lambda index: counts[index + first])
+
     @cached_property
     def prediction(self) -> NDArray[np.float32] | Image:
         """Class probabilities (classes,), or a label Image on the image's own grid.

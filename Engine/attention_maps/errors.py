@@ -46,5 +46,9 @@ class WorkerError(AttentionMapsError, RuntimeError):
         self.log = log
 
 
+class MissingPackageError(WorkerError):
+    """The worker's Python has not got a package that it needs."""
+
+
 class Cancelled(AttentionMapsError):  # noqa: N818 - an outcome, not an error
     """The progress callback returned False."""

@@ -58,11 +58,11 @@ class RegionTarget:
     """A class within a region, whatever is predicted there.
 
     Args:
-        name: Name of the class, or its index.
+        name: Name of the class, or its index; None for the one that is predicted there.
         mask: Voxels that are not 0: an Image or path on any grid, or an array on the image's grid.
     """
 
-    name: ClassName
+    name: ClassName | None
     mask: Image | ArrayLike | str | PathLike[str]
 
     def resolve(self, answer: Answer) -> Question:
@@ -71,16 +71,16 @@ class RegionTarget:
         Raises:
             TargetError: If the mask is empty, outside the answer, or of another size.
         """
-        index = find_class(self.name, answer)
         _segmentation_only(self, answer)
-        label = answer.class_label(index)
         mask = answer.to_grid(mask_image(self.mask, answer))
         if not mask.any():
             raise TargetError(
                 "Expected a region of at least one voxel inside the network's field of view, got "
                 "an empty one; check the mask's geometry and its values (what is not 0 is inside)."
             )
-        return _region_question(index, answer.tensor(mask), f"{label} in a region")
+        where = answer.tensor(mask)
+        index = _class_there(self.name, answer, where)
+        return _region_question(index, where, f"{answer.class_label(index)} in a region")
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class PointTarget:
     """A class at one voxel.
 
     Args:
-        name: Name of the class, or its index.
+        name: Name of the class, or its index; None for the one that is predicted there.
         ras: Position in mm, RAS.
     """
 
-    name: ClassName
+    name: ClassName | None
     ras: Sequence[float] = field(kw_only=True)
 
     def resolve(self, answer: Answer) -> Question:
@@ -101,9 +101,9 @@ class PointTarget:
         Raises:
             TargetError: If the point is outside the answer.
         """
-        index = find_class(self.name, answer)
         _segmentation_only(self, answer)
         voxel = voxel_at(self.ras, answer)
+        index = _class_there(self.name, answer, voxel)
         text = f"{answer.class_label(index)} at {position_text(self.ras)}"
         return Question(text, (Term(index, voxel),))
 
@@ -113,11 +113,11 @@ class ComponentTarget:
     """The connected component of a predicted class under a point (face neighbors).
 
     Args:
-        name: Name of the class, or its index.
+        name: Name of the class, or its index; None for the one that is predicted there.
         ras: Position in mm, RAS.
     """
 
-    name: ClassName
+    name: ClassName | None
     ras: Sequence[float] = field(kw_only=True)
 
     def resolve(self, answer: Answer) -> Question:
@@ -126,10 +126,10 @@ class ComponentTarget:
         Raises:
             TargetError: If the class is not predicted at that point; says where it is nearest.
         """
-        index = find_class(self.name, answer)
         _segmentation_only(self, answer)
-        label = answer.class_label(index)
         voxel = voxel_at(self.ras, answer)
+        index = _class_there(self.name, answer, voxel)
+        label = answer.class_label(index)
         predicted = answer.predicted(index).cpu().numpy()
         if not predicted[voxel]:
             raise TargetError(self._not_here(predicted, answer, label))
@@ -284,6 +284,13 @@ def _segmentation_only(target: Any, answer: Answer) -> None:
             f"{type(target).__name__} asks about a place, but this network gives one answer for "
             "the whole image; use ClassTarget or ContrastTarget."
         )
+
+
+def _class_there(
+    name: ClassName | None, answer: Answer, where: torch.Tensor | tuple[int, ...]
+) -> int:
+    """The class that is named, or predicted most in a place."""
+    return answer.class_within(where) if name is None else find_class(name, answer)
 
 
 def _region_question(index: int, mask: torch.Tensor, text: str, note: str = "") -> Question:

@@ -29,7 +29,7 @@ ALL = [
     messages.Cancel(8, 6),
     messages.Shutdown(9),
     messages.Progress(6, 0.25, "Läuft"),
-    messages.MapMade(6, IMAGE, IMAGE, -1.5, "l", "m", "t", True, {"a": None}),
+    messages.MapMade(6, IMAGE, (-1.0, 2.0), -1.5, "l", "m", "t", True, {"a": None}, IMAGE),
     messages.Done(6, {"dice": 0.5}, IMAGE),
     messages.Failed(6, "LayerError", "two\nlines"),
 ]

@@ -38,14 +38,14 @@ class WorkerClient(Connection):
 
     Args:
         interpreter: Python that has torch; None for the one that runs this.
-        environment: Variables for the worker, such as {"OMP_NUM_THREADS": "2"}.
+        environment: Variables for the worker, such as {"OMP_NUM_THREADS": "2"}; None removes one.
     """
 
     def __init__(
         self,
         interpreter: str | PathLike[str] | None = None,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__(interpreter, environment=environment)
         self._image_id = ""
@@ -91,7 +91,8 @@ class WorkerClient(Connection):
         """Set the image that is explained; gives a dict with its shape and spacing.
 
         Args:
-            image: An Image, an array (C, *spatial) of any type of number, a path or several.
+            image: An Image, an array (C, *spatial) of any type of number, several arrays (*spatial)
+                as its channels, a path or several. Arrays are copied later, in another thread.
             affine: (4, 4) voxel index -> RAS mm of an array.
             image_id: Name of the image. With the name of the image that is set already nothing is
                 copied and the forward pass is kept; choose another when voxels or affine change.
@@ -107,9 +108,14 @@ class WorkerClient(Connection):
             self._image_id = name
             return self._image_request
 
-    def layers(self, **callbacks: Unpack[Callbacks]) -> Request:
-        """List the model's layers, for the image where one is set; gives a list of LayerInfo."""
-        return self._ask(lambda _, number: messages.Layers(number), callbacks)
+    def layers(self, *, sized: bool = True, **callbacks: Unpack[Callbacks]) -> Request:
+        """List the model's layers; gives a list of LayerInfo.
+
+        Args:
+            sized: For the image where one is set; else for a usual size.
+            callbacks: See `Callbacks`.
+        """
+        return self._ask(lambda _, number: messages.Layers(number, sized), callbacks)
 
     def answer(self, **callbacks: Unpack[Callbacks]) -> Request:
         """Ask for the network's answer; gives a WorkerAnswer."""
@@ -192,7 +198,9 @@ def _image_message(image: Any, affine: Any, name: str) -> Callable[[SharedFolder
         return lambda _, number: messages.SetImage(number, name, paths=paths)
     if isinstance(image, Image):
         image, affine = image.array, image.affine
-    array, place = np.asarray(image), None if affine is None else np.array(affine, dtype=float)
+    channels = isinstance(image, list | tuple) and all(isinstance(i, np.ndarray) for i in image)
+    array: Any = tuple(image) if channels else np.asarray(image)
+    place = None if affine is None else np.array(affine, dtype=float)
 
     def make(folder: SharedFolder, number: int) -> Any:
         return messages.SetImage(number, name, folder.share_image(array, place))

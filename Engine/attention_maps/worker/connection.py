@@ -34,18 +34,19 @@ class Connection:
 
     Args:
         interpreter: Python that has torch; None for the one that runs this.
-        environment: Variables for the worker, such as {"OMP_NUM_THREADS": "2"}.
+        environment: Variables for the worker, such as {"OMP_NUM_THREADS": "2"}; None removes one.
     """
 
     def __init__(
         self,
         interpreter: str | PathLike[str] | None = None,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> None:
         self._interpreter = interpreter or sys.executable
         self._environment = dict(environment or {})
         self._process: WorkerProcess | None = None
+        self._last_log: tuple[str, ...] = ()
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, Request] = {}
@@ -79,10 +80,20 @@ class Connection:
             number = next(self._numbers)
             request.process.send(number, lambda _: messages.Cancel(number, request.number))
 
-    def poll(self) -> None:
-        """Call the callbacks of all that has come since the last time; does not wait."""
-        while self._dispatch(0.0):
-            pass
+    def poll(self, seconds: float = 0.0) -> None:
+        """Call the callbacks of all that has come since the last time.
+
+        Args:
+            seconds: How long to wait for a first message. Where Python runs now and then only, as
+                in an application's timer, this is when the threads that listen get to run.
+        """
+        if self._dispatch(seconds):
+            while self._dispatch(0.0):
+                pass
+
+    def log(self) -> tuple[str, ...]:
+        """The last lines that the worker wrote, the one that runs or the last one that did."""
+        return self._process.log() if self._process is not None else self._last_log
 
     def wait(self, request: Request, timeout: float | None = None) -> Any:
         """Wait for a request and return its result.
@@ -173,6 +184,7 @@ class Connection:
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._process is not None:
+            self._last_log = self._process.log()
             self._process.end(at_once=at_once)
         self._process = None
 

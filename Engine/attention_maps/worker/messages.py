@@ -15,13 +15,15 @@ class SharedArray:
 
     Args:
         path: The file.
-        shape: Shape of the array, C order.
+        shape: Shape of the array.
         dtype: NumPy's code of its type, such as "<f4".
+        axes: Its axes as they lie in the file, the slowest first; empty for C order.
     """
 
     path: str
     shape: tuple[int, ...]
     dtype: str
+    axes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,16 @@ class SetImage:
 
 @dataclass(frozen=True)
 class Layers:
-    """List the layers of the model, for the image where there is one."""
+    """List the layers of the model.
+
+    Args:
+        id: Number of the request.
+        sized: For the image where there is one, which may take a forward pass; else for a usual
+            size.
+    """
 
     id: int
+    sized: bool = True
 
 
 @dataclass(frozen=True)
@@ -175,25 +184,27 @@ class MapMade:
 
     Args:
         id: Number of the request.
-        raw: The map on the layer's own grid.
-        image: The map on the image's grid.
+        image: The map on the image's grid, in the order of axes in memory that the image came in.
+        extremes: Its smallest and largest value.
         score: Value of the target.
         layer: Name of the layer.
         method: Name of the method.
         target: What was asked, in words.
         signed: Whether negative values mean evidence against.
         provenance: Everything that is needed to make it again.
+        raw: The map on the layer's own grid; none where the question was live.
     """
 
     id: int
-    raw: SharedImage
     image: SharedImage
+    extremes: tuple[float, ...]
     score: float
     layer: str
     method: str
     target: str
     signed: bool
     provenance: dict[str, Any]
+    raw: SharedImage | None = None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class WorkerProcess:
 
     Args:
         interpreter: Python that runs it.
-        environment: Variables beside those of this process.
+        environment: Variables beside those of this process; None leaves one of them out.
         deliver: Called, from another thread, with this process, the number of a request, and a
             Progress, a WorkerMap, a Finished, a Failed or a WorkerEndedError.
     """
@@ -49,7 +49,7 @@ class WorkerProcess:
     def __init__(
         self,
         interpreter: str | PathLike[str],
-        environment: Mapping[str, str],
+        environment: Mapping[str, str | None],
         deliver: Callable[[tuple[WorkerProcess, int, Any]], None],
     ) -> None:
         self.folder = SharedFolder()
@@ -177,11 +177,12 @@ class WorkerProcess:
 
 
 def _start(
-    interpreter: str | PathLike[str], environment: Mapping[str, str], folders: list[Path]
+    interpreter: str | PathLike[str], environment: Mapping[str, str | None], folders: list[Path]
 ) -> subprocess.Popen[bytes]:
     """Start the worker so that it finds this package, without a window on Windows."""
     home = str(Path(attention_maps.__file__).parents[1])
-    variables = {**os.environ, **environment}
+    given = {**os.environ, **environment}
+    variables = {name: value for name, value in given.items() if value is not None}
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, [home, variables.get("PYTHONPATH")]))
     command = [
         os.fspath(interpreter), "-P", "-m", "attention_maps.worker", "--parent", str(os.getpid()),

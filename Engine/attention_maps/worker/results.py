@@ -21,24 +21,27 @@ class WorkerMap:
     """A map that the worker made (see `attention_maps.result.AttentionMap`).
 
     Args:
-        raw: (1, *grid) float32 map on the layer's own grid.
-        image: (1, *spatial) float32 map on the image's grid.
+        image: (1, *spatial) float32 map on the image's grid, its axes in memory in the order in
+            which the image came.
+        extremes: Its smallest and largest value.
         score: Value of the target.
         layer: Name of the layer.
         method: Name of the method.
         target: What was asked, in words.
         signed: Whether negative values mean evidence against.
         provenance: Everything that is needed to make the map again.
+        raw: (1, *grid) float32 map on the layer's own grid; None where the question was live.
     """
 
-    raw: Image
     image: Image
+    extremes: tuple[float, float]
     score: float
     layer: str
     method: str
     target: str
     signed: bool
     provenance: dict[str, Any]
+    raw: Image | None = None
 
     @property
     def has_evidence(self) -> bool:
@@ -59,6 +62,10 @@ class WorkerAnswer:
         probabilities: Of each class, for classification.
         voxels: Predicted voxels of each class on the network's grid, for segmentation.
         volumes_ml: Predicted volume of each class, for segmentation in 3D.
+        label_counts: Voxels of each value of `labels`, from 0.
+        label_box: First and last index of what is not 0 in `labels`, along each axis; None where
+            all of it is.
+        fingerprint: Text that differs where `labels` do.
         labels: (*spatial) uint8 or uint16 label map on the image's grid, for segmentation.
         affine: (4, 4) voxel index of `labels` -> RAS mm.
     """
@@ -71,6 +78,9 @@ class WorkerAnswer:
     probabilities: tuple[float, ...] | None = None
     voxels: tuple[int, ...] | None = None
     volumes_ml: tuple[float, ...] | None = None
+    label_counts: tuple[int, ...] = ()
+    label_box: tuple[tuple[int, int], ...] | None = None
+    fingerprint: str = ""
     labels: NDArray[np.unsignedinteger] | None = None
     affine: NDArray[np.float64] | None = None
 
@@ -88,9 +98,11 @@ class Finished:
 
 def map_of(message: MapMade, folder: SharedFolder) -> WorkerMap:
     """A map with its arrays."""
+    low, high = message.extremes
+    raw = None if message.raw is None else _image(message.raw, folder)
     return WorkerMap(
-        _image(message.raw, folder), _image(message.image, folder), message.score, message.layer,
-        message.method, message.target, message.signed, message.provenance,
+        _image(message.image, folder), (low, high), message.score, message.layer, message.method,
+        message.target, message.signed, message.provenance, raw,
     )  # fmt: skip
 
 
@@ -114,4 +126,8 @@ def _image(shared: SharedImage, folder: SharedFolder) -> Image:
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return {name: _tuple(value) for name, value in values.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value

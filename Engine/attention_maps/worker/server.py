@@ -124,7 +124,7 @@ class Server:
             return _cancelled(message, str(error))
         except ModuleNotFoundError as error:
             text = f"The worker misses the Python package '{error.name}'; install it."
-            return messages.Failed(message.id, "WorkerError", text)
+            return messages.Failed(message.id, "MissingPackageError", text)
         except Exception as error:  # the worker lives on, whatever a request does
             logger.info("Request %s failed.", message, exc_info=True)
             return messages.Failed(message.id, type(error).__name__, str(error) or repr(error))

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from attention_maps.errors import AttentionMapsError, ImageError, ModelError
 from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
@@ -16,6 +18,7 @@ from attention_maps.progress import Progress
 from attention_maps.spec import find_sidecar
 from attention_maps.types import Image
 from attention_maps.worker import messages
+from attention_maps.worker.arrays import copy_axes
 from attention_maps.worker.summaries import answer_summary, layer_summary, model_summary
 from attention_maps.worker.targets import unpacked
 
@@ -42,6 +45,7 @@ class Session:
         self._model_error: Exception = ModelError("Expected a model to be loaded first.")
         self._image: Image | None = None
         self._image_id = ""
+        self._axes: tuple[int, ...] | None = None
         self._image_error: Exception = ImageError("Expected an image to be set first.")
         self._explainer: Explainer | None = None
 
@@ -82,9 +86,9 @@ class Session:
         return messages.Done(message.id, summary)
 
     def layers(self, message: messages.Layers, progress: ProgressCallback) -> messages.Done:
-        """List layers; for the image's size where there is an image."""
+        """List layers."""
         model = self._kept_model()
-        if self._image is None:
+        if self._image is None or not message.sized:
             infos = model.layers()
         else:
             explainer = self._asked()
@@ -100,9 +104,8 @@ class Session:
         summary, labels = answer_summary(answer)
         if labels is None:
             return messages.Done(message.id, summary)
-        return messages.Done(
-            message.id, summary, self._folder.share_image(labels, answer.source.affine)
-        )
+        shared = self._folder.share_image(labels, answer.source.affine, self._axes)
+        return messages.Done(message.id, summary, shared)
 
     def explain(
         self,
@@ -116,7 +119,7 @@ class Session:
         def made(result: AttentionMap) -> None:
             nonlocal count
             count += 1
-            send(self._shared_map(message.id, result))
+            send(self._shared_map(message.id, result, with_raw=not message.live))
 
         target = unpacked(message.target, self._folder)
         self._asked().explain(
@@ -133,21 +136,32 @@ class Session:
         )
         return messages.Done(message.id, {"metrics": found})
 
-    def _shared_map(self, number: int, result: AttentionMap) -> messages.MapMade:
+    def _shared_map(
+        self, number: int, result: AttentionMap, *, with_raw: bool
+    ) -> messages.MapMade:
         placed = replace(result).image  # of a copy, so that it is not kept beside the shared one
+        raw = self._folder.share_image(result.raw.array, result.raw.affine) if with_raw else None
+        extremes = float(placed.array.min()), float(placed.array.max())
         return messages.MapMade(
             number,
-            self._folder.share_image(result.raw.array, result.raw.affine),
-            self._folder.share_image(placed.array, placed.affine),
+            self._folder.share_image(placed.array, placed.affine, self._axes),
+            extremes,
             result.score, result.layer, result.method, result.target, result.signed,
-            result.provenance,
+            result.provenance, raw,
         )  # fmt: skip
 
     def _read(self, message: messages.SetImage) -> Image:
-        if message.image is not None:
-            return self._fetched(message.image)
-        paths = list(message.paths or ())
-        return as_image(paths[0] if len(paths) == 1 else paths)
+        self._axes = None
+        if message.image is None:
+            paths = list(message.paths or ())
+            return as_image(paths[0] if len(paths) == 1 else paths)
+        stored = self._folder.fetch(message.image.array)
+        self._axes = message.image.array.axes or None
+        array = np.empty(stored.shape, dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes Inf, which is refused where it is used
+            for source, target in zip(stored, array, strict=True):
+                copy_axes(source, target)
+        return Image(array, message.image.affine)  # type: ignore[arg-type]
 
     def _fetched(self, shared: messages.SharedImage | str) -> Any:
         if isinstance(shared, str):

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,4 +118,35 @@ def answer_summary(answer: Answer) -> tuple[dict[str, Any], NDArray[np.unsignedi
         milliliters = abs(float(np.linalg.det(answer.grid.affine[:3, :3]))) / 1000
         found["volumes_ml"] = [count * milliliters for count in voxels]
     labels = answer.prediction.array  # type: ignore[union-attr]
-    return found, labels.astype(np.uint8 if labels.max() < 256 else np.uint16)
+    labels = labels.astype(np.uint8 if labels.max() < 256 else np.uint16)
+    found["label_counts"] = counts_of(labels)
+    found["label_box"] = _box_of(labels[0])
+    found["fingerprint"] = fingerprint_of(labels[0])
+    return found, labels
+
+
+def counts_of(labels: NDArray[np.unsignedinteger]) -> list[int]:
+    """Voxels of each value from 0; counted in parts, as counting makes 64-bit copies."""
+    counts = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+    for part in labels.reshape(-1, labels.shape[-2] * labels.shape[-1]):
+        counts += np.bincount(part, minlength=len(counts))
+    return counts.tolist()
+
+
+def fingerprint_of(labels: NDArray[np.unsignedinteger]) -> str:
+    """Text that differs where label maps (*spatial) do."""
+    plain = np.ascontiguousarray(labels, dtype=np.uint16)
+    return f"{zlib.crc32(plain):08x}"
+
+
+def _box_of(labels: NDArray[np.unsignedinteger]) -> list[list[int]] | None:
+    """First and last index of what is not 0 along each axis; None where nothing is 0."""
+    inside = labels != 0
+    if inside.all():
+        return None
+    box = []
+    for axis in range(labels.ndim):
+        others = tuple(other for other in range(labels.ndim) if other != axis)
+        where = np.flatnonzero(inside.any(axis=others))
+        box.append([int(where[0]), int(where[-1])] if len(where) else [0, 0])
+    return box
