@@ -89,6 +89,7 @@ def packages(look: Callable[[Requirement], Package] | None = None) -> tuple[Pack
     Args:
         look: finds one; None for `lookUp`.
     """
+    importlib.invalidate_caches()
     return tuple((look or lookUp)(requirement) for requirement in requirements())
 
 
@@ -103,7 +104,6 @@ def toInstall(found: tuple[Package, ...]) -> tuple[Package, ...]:
 
 def lookUp(requirement: Requirement) -> Package:
     """Find a package without importing it."""
-    importlib.invalidate_caches()
     try:
         installed = importlib.util.find_spec(requirement.module) is not None
     except (ImportError, ValueError):  # what is left of a package that was removed
