@@ -157,12 +157,12 @@ class ContrastTarget:
     For segmentation it is summed over where the first class is predicted.
 
     Args:
-        name: The class that is asked about.
-        other: The class that it is held against.
+        name: The class that is asked about; None for the likeliest.
+        other: The class that it is held against; None for the likeliest other one.
     """
 
-    name: ClassName
-    other: ClassName
+    name: ClassName | None
+    other: ClassName | None
 
     def resolve(self, answer: Answer) -> Question:
         """Find both classes.
@@ -170,15 +170,22 @@ class ContrastTarget:
         Raises:
             TargetError: If a class does not exist or both are the same.
         """
-        first, second = find_class(self.name, answer), find_class(self.other, answer)
+        first = answer.ranking()[0] if self.name is None else find_class(self.name, answer)
+        second = self._other(answer, first)
         if first == second:
-            raise TargetError(f"Expected two different classes, got '{self.name}' twice.")
+            label = answer.class_label(first)
+            raise TargetError(f"Expected two different classes, got '{label}' twice.")
         text = f"{answer.class_label(first)} rather than {answer.class_label(second)}"
         if answer.task == "classification":
             return Question(text, (Term(first), Term(second, weight=-1.0)))
         mask = answer.predicted(first)
         note = "" if bool(mask.any()) else f"the network predicts no '{answer.class_label(first)}'"
         return Question(text, (Term(first, mask), Term(second, mask, -1.0)), note=note)
+
+    def _other(self, answer: Answer, first: int) -> int:
+        if self.other is not None:
+            return find_class(self.other, answer)
+        return next((index for index in answer.ranking() if index != first), first)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import MapStyle
+from . import MapStyle, SharedVoxels
 from .MapStyle import OverlayStyle
 from .SceneSetup import nodesByClass
 
@@ -19,13 +19,15 @@ MASK_COLOR = (0.2, 0.75, 1.0)
 _SIGN_TOLERANCE = 1e-6
 
 
-def createOverlay(scanNode, mapArray: np.ndarray, name: str):
+def createOverlay(scanNode, mapArray: np.ndarray, name: str, *, extremes=None):
     """Add a scalar volume that holds a map on the scan's own grid; the scan is not touched.
 
     Args:
         scanNode: `vtkMRMLScalarVolumeNode` in a scene.
-        mapArray: the signed map, shape (K, J, I), any real dtype; stored as float32.
+        mapArray: the signed map, shape (K, J, I), any real dtype; stored as float32. The node
+            takes over its memory where it can.
         name: the new node's name.
+        extremes: smallest and largest value where they are known, which spares looking for them.
 
     Returns:
         The new `vtkMRMLScalarVolumeNode`, under the same parent transform as the scan.
@@ -36,10 +38,11 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str):
             f"An overlay on '{scanNode.GetName()}' needs an array of shape (K, J, I) = {expected}, "
             f"but got {tuple(mapArray.shape)}: place the map on the scan's grid first."
         )
-    MapStyle.largestMagnitude(mapArray, name)
+    MapStyle.largestMagnitude(mapArray if extremes is None else np.array(extremes), name)
     scene = scanNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(mapArray, dtype=np.float32))
+    voxels = np.ascontiguousarray(mapArray, dtype=np.float32)
+    node.SetAndObserveImageData(SharedVoxels.imageOf(voxels))
     matrix = vtk.vtkMatrix4x4()
     scanNode.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
@@ -48,7 +51,12 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str):
 
 
 def styleOverlay(
-    overlayNode, *, signed: bool, hiddenFraction: float = 0.1, scale: float | None = None
+    overlayNode,
+    *,
+    signed: bool,
+    hiddenFraction: float = 0.1,
+    scale: float | None = None,
+    extremes=None,
 ) -> OverlayStyle:
     """Give a map its colors, its range and its threshold.
 
@@ -58,8 +66,9 @@ def styleOverlay(
         hiddenFraction: values below this share of the largest absolute one are hidden, 0..1.
         scale: the value of the last color, for maps that are to be compared; None for the map's own
             largest absolute value.
+        extremes: smallest and largest value where they are known.
     """
-    array = slicer.util.arrayFromVolume(overlayNode)
+    array = slicer.util.arrayFromVolume(overlayNode) if extremes is None else np.array(extremes)
     largest = MapStyle.largestMagnitude(array, overlayNode.GetName())
     if not signed and array.min() < -_SIGN_TOLERANCE * largest:
         raise ValueError(
@@ -111,6 +120,24 @@ def addLegend(overlayNode, title: str, viewNodeIds=()):
     legendNode.SetViewNodeIDs(list(viewNodeIds))
     legendNode.SetVisibility(True)
     return legendNode
+
+
+def legendOf(overlayNode):
+    """Return the legend of an overlay, or None."""
+    return slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(overlayNode)
+
+
+def isLegendShown(overlayNode) -> bool:
+    """Return whether the legend of an overlay is shown."""
+    legendNode = legendOf(overlayNode)
+    return legendNode is not None and bool(legendNode.GetVisibility())
+
+
+def hideLegend(overlayNode) -> None:
+    """Hide the legend of an overlay, if it has one."""
+    legendNode = legendOf(overlayNode)
+    if legendNode is not None:
+        legendNode.SetVisibility(False)
 
 
 def showOnlyLegend(legendNode) -> None:

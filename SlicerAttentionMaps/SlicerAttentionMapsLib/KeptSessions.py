@@ -44,13 +44,13 @@ class KeptSessions:
         ensureEngine()
         import attention_maps as am
 
-        specKey = _fileState(spec) if isinstance(spec, str | Path) else repr(spec)
-        modelKey = (_fileState(model), _fileState(_sidecar(model)), specKey, str(device))
+        specKey = fileState(spec) if isinstance(spec, str | Path) else repr(spec)
+        modelKey = (fileState(model), fileState(sidecarOf(model)), specKey, str(device))
         loaded = self._models.get(modelKey)
         if loaded is None:
             loaded = am.load_model(model, spec, device)
         axes = loaded.expected_input()[1]
-        key = (modelKey, axes, *(_volumeState(node) for node in volumeNodes))
+        key = (modelKey, axes, *(volumeState(node) for node in volumeNodes))
         kept = self._sessions.get(key)
         if kept is None:
             image = VolumeBridge.imageFromVolumes(volumeNodes, axes=axes)
@@ -72,7 +72,7 @@ def _keep(store: OrderedDict, key, value) -> None:
         store.popitem(last=False)
 
 
-def _fileState(source):
+def fileState(source):
     """Return what changes when a file does; an object in memory stands for itself."""
     if not isinstance(source, str | Path):
         return source if source is None else _Same(source)
@@ -83,11 +83,11 @@ def _fileState(source):
     return str(path.resolve()), state.st_mtime_ns, state.st_size
 
 
-def _sidecar(source):
+def sidecarOf(source):
     return Path(source).with_suffix(".json") if isinstance(source, str | Path) else None
 
 
-def _volumeState(node):
+def volumeState(node):
     """Return what changes when a volume's voxels or its place in the world do.
 
     VTK counts modifications for all objects together, so another image has another time. Nothing

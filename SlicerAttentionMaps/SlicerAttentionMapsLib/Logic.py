@@ -137,7 +137,7 @@ class SlicerAttentionMapsLogic:
         """Return the segmentation of the session's answer, made on the first question."""
         scene = scanNode.GetScene()
         if kept.answerNode is None or not scene.IsNodePresent(kept.answerNode):
-            kept.answerNode = ResultNodes.addAnswer(
+            kept.answerNode = ResultNodes.answerNode(
                 kept.answer, scanNode, kept.explainer.model.name
             )
         return kept.answerNode

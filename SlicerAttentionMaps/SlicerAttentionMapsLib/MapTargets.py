@@ -20,7 +20,7 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
             be None: of a place the one predicted there, of a contrast the likeliest and the next.
         referenceNode: the volume that is explained.
         answerOf: called without arguments where the network's answer is needed; returns a
-            `NetworkAnswer`.
+            `NetworkAnswer`. None leaves classes that are not named to the engine.
         axes: number of the network's spatial axes, 2 or 3.
         className: the class that is asked about in that place; None for the one that is predicted
             most there (background only where nothing else is).
@@ -98,7 +98,7 @@ def _checked(target, className):
 
 def _completed(asked: dict, answerOf) -> dict:
     """Fill in the classes that are left to the network's answer."""
-    if None not in (asked.get("name", ""), asked.get("other", "")):
+    if answerOf is None or None not in (asked.get("name", ""), asked.get("other", "")):
         return asked
     answer, name = answerOf(), asked["name"]
     if asked["kind"] == "contrast":

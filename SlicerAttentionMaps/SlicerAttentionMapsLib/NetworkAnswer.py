@@ -20,6 +20,7 @@ class NetworkAnswer:
         ranking: indices of the classes, likeliest or largest first.
         labels: (*spatial) whole numbers on the image's grid; None for classification.
         affine: (4, 4) voxel index of `labels` -> world RAS mm.
+        fingerprint: text that differs where `labels` do.
     """
 
     task: str
@@ -29,6 +30,7 @@ class NetworkAnswer:
     ranking: tuple[int, ...]
     labels: np.ndarray | None = None
     affine: np.ndarray | None = None
+    fingerprint: str = ""
 
 
 def fromEngine(answer) -> NetworkAnswer:
@@ -37,8 +39,11 @@ def fromEngine(answer) -> NetworkAnswer:
     plain = (answer.task, answer.activation, names, answer.background, tuple(answer.ranking()))
     if answer.task != "segmentation":
         return NetworkAnswer(*plain)
+    from attention_maps.worker.summaries import fingerprint_of
+
     image = answer.prediction
-    return NetworkAnswer(*plain, image.array[0].astype(np.uint16), image.affine)
+    labels = image.array[0].astype(np.uint16)
+    return NetworkAnswer(*plain, labels, image.affine, fingerprint_of(labels))
 
 
 def labelOfClass(answer, index: int) -> int:
@@ -46,11 +51,30 @@ def labelOfClass(answer, index: int) -> int:
     return index + (0 if answer.activation == "softmax" else 1)
 
 
+def predictedClasses(answer) -> list[int]:
+    """Return the classes of the whole answer, the most frequent first, without the background."""
+    counts = getattr(answer, "label_counts", ())  # counted by the worker
+    if not counts:
+        return presentClasses(answer, answer.labels)
+    return _sorted(answer, [*counts, *[0] * (len(answer.classes) + 1 - len(counts))])
+
+
+def boxOf(answer) -> tuple | None:
+    """Return first and last index along I, J, K of what is not 0; None for everywhere."""
+    box = getattr(answer, "label_box", None)
+    return box if box is not None and len(box) == 3 else None
+
+
 def presentClasses(answer, labels: np.ndarray) -> list[int]:
     """Return the classes among some labels, the most frequent first, without the background."""
     counts, flat = np.zeros(len(answer.classes) + 1, dtype=np.int64), np.ravel(labels)
     for start in range(0, flat.size, _CHUNK):
         counts += np.bincount(flat[start : start + _CHUNK], minlength=len(counts))
+    return _sorted(answer, counts)
+
+
+def _sorted(answer, counts) -> list[int]:
+    """Return the classes that have voxels, by the counts of the labels."""
     classes = [index for index in range(len(answer.classes)) if index != answer.background]
     classes.sort(key=lambda index: -counts[labelOfClass(answer, index)])
     return [index for index in classes if counts[labelOfClass(answer, index)]]

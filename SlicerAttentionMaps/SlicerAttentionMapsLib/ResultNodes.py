@@ -3,14 +3,15 @@
 import colorsys
 import json
 
-import numpy as np
 import slicer
 
 from . import Display, NetworkAnswer, VolumeBridge
+from .SceneSetup import nodesByClass
 
 PROVENANCE_ATTRIBUTE = "AttentionMaps.Provenance"
 SCAN_ROLE = "AttentionMaps.Scan"
 ANSWER_ROLE = "AttentionMaps.Answer"
+ANSWER_ATTRIBUTE = "AttentionMaps.AnswerOf"
 # Successive multiples of the golden ratio spread hues evenly, however many are taken.
 _GOLDEN = 0.618033988749895
 
@@ -23,36 +24,54 @@ def addMap(result, scanNode, *, hiddenFraction: float):
     """
     provenance = result.provenance
     parts = (scanNode.GetName(), result.target, provenance["method_label"], result.layer)
-    node = VolumeBridge.overlayFromImage(result.image, scanNode, " | ".join(parts))
-    Display.styleOverlay(node, signed=result.signed, hiddenFraction=hiddenFraction)
+    extremes = getattr(result, "extremes", None)  # counted by the worker
+    node = VolumeBridge.overlayFromImage(
+        result.image, scanNode, " | ".join(parts), extremes=extremes
+    )
+    Display.styleOverlay(
+        node, signed=result.signed, hiddenFraction=hiddenFraction, extremes=extremes
+    )
     node.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(provenance))
     node.SetNodeReferenceID(SCAN_ROLE, scanNode.GetID())
     putBeside(node, scanNode)
     return node
 
 
-def addAnswer(answer, scanNode, modelName: str):
-    """Add what the network predicts as a segmentation; None if it is no segmentation network.
+def answerNode(answer, scanNode, modelName: str):
+    """Return the segmentation of what the network predicts, a new one where the scene has none.
 
     Args:
         answer: `NetworkAnswer`, or the engine's `WorkerAnswer`.
         scanNode: the volume that was explained.
         modelName: for the node's name, 'scan | model'.
+
+    Returns:
+        A `vtkMRMLSegmentationNode`; None if it is no segmentation network.
     """
     if answer.labels is None:
         return None
-    from attention_maps.types import Image
+    mark = f"{modelName} {answer.fingerprint}"
+    for node in nodesByClass(scanNode.GetScene(), "vtkMRMLSegmentationNode"):
+        of = node.GetNodeReference(SCAN_ROLE)
+        if node.GetAttribute(ANSWER_ATTRIBUTE) == mark and of is scanNode:
+            return node
+    node = addAnswer(answer, scanNode, modelName)
+    node.SetAttribute(ANSWER_ATTRIBUTE, mark)
+    return node
 
-    image = Image(answer.labels[None], answer.affine)
-    labels = VolumeBridge.arrayOnVolume(image, scanNode).astype(np.uint16)
+
+def addAnswer(answer, scanNode, modelName: str):
+    """Add what the network predicts as a segmentation, with a segment for every class that is."""
+    labels = VolumeBridge.voxelsOnVolume(answer.labels, answer.affine, scanNode)
     segments = [
         (NetworkAnswer.labelOfClass(answer, index), answer.classes[index], classColor(index))
-        for index in sorted(NetworkAnswer.presentClasses(answer, answer.labels))
+        for index in sorted(NetworkAnswer.predictedClasses(answer))
     ]
+    box = NetworkAnswer.boxOf(answer)
     if any(value == 0 for value, *_ in segments):  # a label map's 0 is empty space
-        labels, segments = labels + 1, [(value + 1, *rest) for value, *rest in segments]
+        labels, segments, box = labels + 1, [(value + 1, *rest) for value, *rest in segments], None
     name = f"{scanNode.GetName()} | {modelName}"
-    node = VolumeBridge.segmentationFromLabels(labels, scanNode, name, segments)
+    node = VolumeBridge.segmentationFromLabels(labels, scanNode, name, segments, box=box)
     node.SetNodeReferenceID(SCAN_ROLE, scanNode.GetID())
     putBeside(node, scanNode)
     return node

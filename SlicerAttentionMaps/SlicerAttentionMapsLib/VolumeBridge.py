@@ -9,13 +9,11 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
-from . import Display, VolumeGeometry
+from . import Display, SharedVoxels, VolumeGeometry
 from .EnginePath import ensureEngine
 
-# Copied in slabs, a turned array stays in the processor's cache: four times as fast.
-_SLAB = 16
 _SAME_PLACE_MM = 1e-3
 
 
@@ -48,15 +46,16 @@ def worldAffine(volumeNode) -> np.ndarray:
     return worldMatrix(volumeNode) @ VolumeGeometry.ijkToRasArray(volumeNode)
 
 
-def imageFromVolumes(volumeNodes, *, axes: int | None = None):
-    """Return the `attention_maps.Image` of a volume, or of several as its channels.
-
-    The voxels are copied once: the scan is safe from whatever a network does to its input.
+def channelsOfVolumes(volumeNodes, *, axes: int | None = None):
+    """Return the voxels of a volume, or of several as its channels, as Slicer holds them: no copy.
 
     Args:
         volumeNodes: a scalar, vector or label map volume node, or a list of them on one grid.
-        axes: 2 makes a picture (C, rows, columns) of a volume with a single slice; anything else
-            gives (C, I, J, K).
+        axes: 2 makes pictures (rows, columns) of a volume with a single slice; anything else gives
+            (I, J, K).
+
+    Returns:
+        A list of arrays, and the (4, 4) matrix voxel index -> world RAS mm.
 
     Raises:
         ImageError: If a node is no volume, holds no voxels, lies on another grid than the first,
@@ -64,7 +63,6 @@ def imageFromVolumes(volumeNodes, *, axes: int | None = None):
     """
     ensureEngine()
     from attention_maps.errors import ImageError
-    from attention_maps.types import Image
 
     nodes = list(volumeNodes) if isinstance(volumeNodes, list | tuple) else [volumeNodes]
     if not nodes:
@@ -73,24 +71,42 @@ def imageFromVolumes(volumeNodes, *, axes: int | None = None):
     affine = worldAffine(nodes[0])
     for node, view in zip(nodes[1:], views[1:], strict=True):
         _requireSamePlace(nodes[0], affine, views[0].shape[:3], node, view.shape[:3])
-    channels = [view[..., channel] for view in views for channel in range(view.shape[3])]
-    shape = channels[0].shape[::-1]
-    array = np.empty((len(channels), *shape), dtype=np.float32)
-    for target, source in zip(array, channels, strict=True):
-        _copyTurned(source, target)
-    if axes == 2 and 1 in shape:
-        return _asPicture(array, affine)
+    channels = [view[..., channel].T for view in views for channel in range(view.shape[3])]
+    if axes == 2 and 1 in channels[0].shape:
+        return _asPictures(channels, affine)
+    return channels, affine
+
+
+def imageFromVolumes(volumeNodes, *, axes: int | None = None):
+    """Return the `attention_maps.Image` of a volume, or of several as its channels.
+
+    The voxels are copied once: the scan is safe from whatever a network does to its input.
+
+    Args:
+        volumeNodes: as in `channelsOfVolumes`.
+        axes: 2 makes a picture (C, rows, columns) of a volume with a single slice; anything else
+            gives (C, I, J, K).
+
+    Raises:
+        ImageError: As in `channelsOfVolumes`.
+    """
+    channels, affine = channelsOfVolumes(volumeNodes, axes=axes)
+    from attention_maps.types import Image
+    from attention_maps.worker.arrays import copy_axes
+
+    array = np.empty((len(channels), *channels[0].shape), dtype=np.float32)
+    with np.errstate(over="ignore"):  # becomes Inf, which the engine refuses in words
+        for target, source in zip(array, channels, strict=True):
+            copy_axes(source, target)
     return Image(array, affine)
 
 
-def _asPicture(array: np.ndarray, affine: np.ndarray):
-    """Make (C, rows, columns) of (C, I, J, K) with one slice: pictures are rows first."""
-    from attention_maps.types import Image
-
-    through = _sliceAxis(array.shape[1:])
+def _asPictures(channels: list, affine: np.ndarray):
+    """Make (rows, columns) of (I, J, K) with one slice: pictures are rows first."""
+    through = _sliceAxis(channels[0].shape)
     columns, rows = (axis for axis in range(3) if axis != through)
-    picture = np.ascontiguousarray(array.squeeze(through + 1).transpose(0, 2, 1))
-    return Image(picture, affine[:, [rows, columns, through, 3]])
+    pictures = [channel.squeeze(through).T for channel in channels]
+    return pictures, affine[:, [rows, columns, through, 3]]
 
 
 def _sliceAxis(shape) -> int:
@@ -101,15 +117,23 @@ def _sliceAxis(shape) -> int:
 def maskOnPicture(mask, volumeNode):
     """Return a mask Image (1, i, j, k) as (1, rows, columns) of a volume with one slice."""
     from attention_maps.resampling import mask_on_grid
-    from attention_maps.types import Grid
+    from attention_maps.types import Grid, Image
 
     affine = worldAffine(volumeNode)
     inside = mask_on_grid(mask, Grid(volumeNode.GetImageData().GetDimensions(), affine))
-    return _asPicture(inside[None], affine)
+    pictures, affine = _asPictures([inside], affine)
+    return Image(np.ascontiguousarray(pictures[0])[None], affine)
 
 
-def arrayOnVolume(image, volumeNode) -> np.ndarray:
-    """Return an image with one channel as an array (K, J, I) for a volume node's own voxels.
+def voxelsOnVolume(array: np.ndarray, affine: np.ndarray, volumeNode) -> np.ndarray:
+    """Return the values of an image as an array (K, J, I) for a volume node's own voxels.
+
+    Where they lie in memory as Slicer has them nothing is copied.
+
+    Args:
+        array: (I, J, K) or (rows, columns), any type.
+        affine: (4, 4) voxel index -> world RAS mm.
+        volumeNode: the volume that was explained.
 
     Raises:
         ImageError: If the image does not lie on the volume's voxels, as when the volume was
@@ -117,10 +141,10 @@ def arrayOnVolume(image, volumeNode) -> np.ndarray:
     """
     from attention_maps.errors import ImageError
     from attention_maps.types import Grid
+    from attention_maps.worker.arrays import copy_axes
 
     shape = volumeNode.GetImageData().GetDimensions()
-    array, affine = image.array[0], image.affine
-    if image.ndim == 2:
+    if array.ndim == 2:
         through = _sliceAxis(shape) if 1 in shape else 2
         array = np.expand_dims(array.T, through)
         order = [0, 0, 0, 3]
@@ -132,24 +156,27 @@ def arrayOnVolume(image, volumeNode) -> np.ndarray:
             f"Expected a map on the voxels of '{volumeNode.GetName()}' ({shape}), got one of shape "
             f"{array.shape} or in another place; explain it again, the volume has changed since."
         )
-    turned = np.empty(shape[::-1], dtype=np.float32)
-    for start in range(0, shape[2], _SLAB):
-        turned[start : start + _SLAB] = array[..., start : start + _SLAB].T
+    if array.T.flags.c_contiguous:
+        return array.T
+    turned = np.empty(shape[::-1], dtype=array.dtype)
+    copy_axes(array.T, turned)
     return turned
 
 
-def overlayFromImage(image, scanNode, name: str):
+def overlayFromImage(image, scanNode, name: str, *, extremes=None):
     """Add a scalar volume with a map: on the scan's voxels, under the scan's transform.
 
     Args:
         image: `attention_maps.Image` with one channel on the scan's grid in the world.
         scanNode: the volume that was explained.
         name: of the new `vtkMRMLScalarVolumeNode`.
+        extremes: smallest and largest value where they are known.
     """
-    return Display.createOverlay(scanNode, arrayOnVolume(image, scanNode), name)
+    array = voxelsOnVolume(image.array[0], image.affine, scanNode)
+    return Display.createOverlay(scanNode, array, name, extremes=extremes)
 
 
-def segmentationFromLabels(labels: np.ndarray, referenceNode, name: str, segments):
+def segmentationFromLabels(labels: np.ndarray, referenceNode, name: str, segments, *, box=None):
     """Add a segmentation whose segments share one label map on a volume's voxels.
 
     Args:
@@ -157,6 +184,7 @@ def segmentationFromLabels(labels: np.ndarray, referenceNode, name: str, segment
         referenceNode: the volume; the segmentation goes under its transform.
         name: of the new `vtkMRMLSegmentationNode`.
         segments: (label value, name, (red, green, blue) 0..1) of each segment.
+        box: first and last index of what is not 0, along I, J, K; None for everywhere.
     """
     scene = referenceNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
@@ -164,7 +192,7 @@ def segmentationFromLabels(labels: np.ndarray, referenceNode, name: str, segment
     # In this order: the geometry is stored in coordinates of the node as it is transformed now.
     node.SetAndObserveTransformNodeID(referenceNode.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(referenceNode)
-    labelmap = _orientedImage(labels, referenceNode)
+    labelmap = _orientedImage(labels, referenceNode, box)
     for value, segmentName, color in segments:
         segment = slicer.vtkSegment()
         segment.SetName(segmentName)
@@ -195,13 +223,6 @@ def _voxels(node) -> np.ndarray:
     )
 
 
-def _copyTurned(source: np.ndarray, target: np.ndarray) -> None:
-    """Copy (K, J, I) to (I, J, K)."""
-    with np.errstate(over="ignore"):  # becomes Inf, which the engine refuses in words
-        for start in range(0, source.shape[0], _SLAB):
-            target[..., start : start + _SLAB] = source[start : start + _SLAB].T
-
-
 def _requireSamePlace(firstNode, affine, shape, node, nodeShape) -> None:
     from attention_maps.errors import ImageError
     from attention_maps.types import Grid
@@ -215,13 +236,15 @@ def _requireSamePlace(firstNode, affine, shape, node, nodeShape) -> None:
         )
 
 
-def _orientedImage(labels: np.ndarray, volumeNode):
-    """Return labels (K, J, I) as `vtkOrientedImageData` on a volume's voxels."""
+def _orientedImage(labels: np.ndarray, volumeNode, box):
+    """Return the labels (K, J, I) within a box as `vtkOrientedImageData` on a volume's voxels."""
+    box = box or tuple((0, size - 1) for size in labels.shape[::-1])
+    crop = labels[tuple(slice(first, last + 1) for first, last in reversed(box))]
+    if crop.dtype != np.uint8:
+        crop = crop.astype(np.uint8 if crop.max(initial=0) < 256 else np.uint16)
     image = slicer.vtkOrientedImageData()
-    image.SetDimensions(labels.shape[::-1])
-    dtype = np.uint8 if labels.max(initial=0) < 256 else np.uint16
-    values = np.ascontiguousarray(labels, dtype=dtype).ravel()
-    image.GetPointData().SetScalars(numpy_to_vtk(values, deep=True))
+    image.SetExtent(*(index for pair in box for index in pair))
+    image.GetPointData().SetScalars(SharedVoxels.scalarsOf(np.array(crop, order="C")))
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     image.SetGeometryFromImageToWorldMatrix(matrix)

@@ -143,7 +143,7 @@ def test_single_slices_become_pictures_and_come_back(scene, place, through):
     index[rows], index[columns] = 2, 3
     assert image.array[0, 2, 3] == values[tuple(index)]
     np.testing.assert_allclose(image.grid.to_world((2, 3)), place.worldOf(index), atol=1e-9)
-    np.testing.assert_array_equal(VolumeBridge.arrayOnVolume(image, node).T, values)
+    np.testing.assert_array_equal(VolumeBridge.voxelsOnVolume(image.array[0], image.affine, node).T, values)
     assert VolumeBridge.imageFromVolumes(node).ndim == 3
 
 
@@ -175,7 +175,7 @@ def test_arrays_go_through_unchanged_whatever_the_number_of_slices(scene):
         image = VolumeBridge.imageFromVolumes(node)
         np.testing.assert_array_equal(image.array[0], values)
         np.testing.assert_array_equal(
-            VolumeBridge.arrayOnVolume(Image(values[None]), node).T, values
+            VolumeBridge.voxelsOnVolume(values, np.eye(4), node).T, values
         )
 
 
