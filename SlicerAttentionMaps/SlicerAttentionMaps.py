@@ -1,6 +1,7 @@
 """Attention Maps: shows where a trained network looked."""
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
@@ -26,3 +27,11 @@ class SlicerAttentionMaps(ScriptedLoadableModule):
         icon = resourcePath("Icons/SlicerAttentionMaps.svg")
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """List head and network in the Sample Data module."""
+    from SlicerAttentionMapsLib import SampleScan
+
+    SampleScan.register()
