@@ -1,0 +1,90 @@
+"""How long it will still take, by a clock that the test moves."""
+
+import doctest
+
+import pytest
+
+from SlicerAttentionMapsLib.Panel import TimeLeft as module
+from SlicerAttentionMapsLib.Panel.TimeLeft import TimeLeft, inWords
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def advance(clock, estimate, seconds, fraction):
+    clock.now += seconds
+    estimate.report(fraction)
+
+
+def test_nobody_knows_at_first(clock):
+    estimate = TimeLeft(clock)
+    assert estimate.seconds() is None
+    advance(clock, estimate, 1.0, 0.5)
+    assert estimate.seconds() is None  # too early
+    advance(clock, estimate, 60.0, 0.5)
+    assert estimate.seconds() is not None
+
+
+def test_a_hardly_moving_bar_tells_nothing(clock):
+    estimate = TimeLeft(clock)
+    advance(clock, estimate, 10.0, 0.01)
+    assert estimate.seconds() is None
+
+
+def test_a_steady_pace_is_carried_on(clock):
+    estimate = TimeLeft(clock)
+    for step in range(1, 6):
+        advance(clock, estimate, 1.0, 0.1 * step)
+    assert estimate.seconds() == pytest.approx(5.0)
+
+
+def test_it_falls_with_the_clock_between_reports_but_never_below_nothing(clock):
+    estimate = TimeLeft(clock)
+    advance(clock, estimate, 5.0, 0.5)
+    clock.now += 2.0
+    assert estimate.seconds() == pytest.approx(3.0)
+    clock.now += 10.0
+    assert estimate.seconds() == 0.0
+
+
+def test_the_pace_of_the_last_seconds_counts(clock):
+    estimate = TimeLeft(clock)
+    advance(clock, estimate, 100.0, 0.1)  # loading was slow
+    for step in range(1, 31):
+        advance(clock, estimate, 1.0, 0.1 + 0.02 * step)
+    assert estimate.seconds() == pytest.approx(0.3 / 0.02, rel=0.06)
+
+
+def test_a_step_back_begins_anew(clock):
+    estimate = TimeLeft(clock)
+    advance(clock, estimate, 10.0, 0.9)
+    advance(clock, estimate, 1.0, 0.0)
+    assert estimate.seconds() is None
+    advance(clock, estimate, 4.0, 0.5)
+    assert estimate.seconds() == pytest.approx(4.0)
+
+
+def test_starting_forgets_the_last_question(clock):
+    estimate = TimeLeft(clock)
+    advance(clock, estimate, 10.0, 0.5)
+    estimate.start()
+    assert estimate.seconds() is None
+
+
+def test_words_are_no_more_exact_than_is_known():
+    assert [inWords(seconds) for seconds in (0, 10, 11, 55, 56, 120, 3599, 3601)] == [
+        "1 s", "10 s", "15 s", "55 s", "1 min", "2 min", "1 h 0 min", "1 h 1 min",
+    ]  # fmt: skip
+    assert doctest.testmod(module).failed == 0
