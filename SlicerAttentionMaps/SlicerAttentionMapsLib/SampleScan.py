@@ -69,10 +69,12 @@ def _download():
     )
     folder = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory(), "AttentionMaps")
     network = SampleNetwork.unpack(Path(wheel), folder)
-    volume = logic.downloadSample(SCAN)
-    _choose(volume, network)
+    volumes = logic.downloadSamples(SCAN)
+    if not volumes:
+        raise OSError(_("{name} is not available").format(name=SCAN))
+    _choose(volumes[0], network)
     logging.info("Attention Maps: sample network in %s.", network)
-    return volume, network
+    return volumes[0], network
 
 
 def _choose(volume, network: Path) -> None:
