@@ -17,12 +17,41 @@ def removeNewNodesOnError(scene) -> Iterator[None]:
         for nodeId in reversed(_nodeIds(scene)):
             node = scene.GetNodeByID(nodeId)
             if nodeId not in before and node is not None:
-                _removeFromHierarchy(node)
+                removeFromHierarchy(node)
                 scene.RemoveNode(node)
         raise
 
 
-def _removeFromHierarchy(node) -> None:
+class AddedNodes:
+    """Nodes that an action adds in several steps, between which the person goes on working.
+
+    Args:
+        scene: the MRML scene.
+    """
+
+    def __init__(self, scene) -> None:
+        self._scene = scene
+        self._ids: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the nodes that appear inside; remove them if it raises anything."""
+        before = set(_nodeIds(self._scene))
+        with removeNewNodesOnError(self._scene):
+            yield
+        self._ids += [nodeId for nodeId in _nodeIds(self._scene) if nodeId not in before]
+
+    def remove(self) -> None:
+        """Remove all noted nodes that are still there."""
+        for nodeId in reversed(self._ids):
+            node = self._scene.GetNodeByID(nodeId)
+            if node is not None:
+                removeFromHierarchy(node)
+                self._scene.RemoveNode(node)
+        self._ids.clear()
+
+
+def removeFromHierarchy(node) -> None:
     """Remove a node's item first: outside the application it would stay behind."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0

@@ -108,6 +108,12 @@ class WorkerClient(Connection):
             self._image_id = name
             return self._image_request
 
+    def forget_image(self) -> None:
+        """Let go of the image's array, which is kept for a new worker."""
+        with self._lock:
+            self._kept.pop("image", None)
+            self._image_id, self._image_request = "", None
+
     def layers(self, *, sized: bool = True, **callbacks: Unpack[Callbacks]) -> Request:
         """List the model's layers; gives a list of LayerInfo.
 

@@ -1,0 +1,56 @@
+"""One overlay that follows the crosshair: its voxels are replaced, the node stays."""
+
+import json
+
+from . import Maps, MapStyle, ResultNodes, SharedVoxels, VolumeBridge
+from .SceneSetup import nodesByClass
+from .SceneTransaction import removeNewNodesOnError
+
+LIVE_ATTRIBUTE = "AttentionMaps.Live"
+
+
+def update(made, scanNode, *, opacity: float, hiddenFraction: float):
+    """Show a map in the scene's live overlay, which is added where there is none.
+
+    Args:
+        made: the engine's `WorkerMap`.
+        scanNode: the volume that it explains.
+        opacity: of a new overlay over the scan, 0..1.
+        hiddenFraction: of a new overlay: values below this share of the largest are not drawn.
+
+    Returns:
+        The overlay's `vtkMRMLScalarVolumeNode`.
+    """
+    node = _liveNode(scanNode)
+    if node is None:
+        return _added(made, scanNode, opacity, hiddenFraction)
+    voxels = VolumeBridge.voxelsOnVolume(made.image.array[0], made.image.affine, scanNode)
+    modified = node.StartModify()
+    SharedVoxels.imageOf(voxels, node.GetImageData())
+    node.GetImageData().Modified()
+    largest = max(map(abs, made.extremes))
+    MapStyle.rememberVoxels(node, signed=made.signed, largest=largest)
+    node.SetAttribute(ResultNodes.PROVENANCE_ATTRIBUTE, json.dumps(made.provenance))
+    MapStyle.apply(node)
+    node.EndModify(modified)
+    return node
+
+
+def _added(made, scanNode, opacity: float, hiddenFraction: float):
+    scene = scanNode.GetScene()
+    with removeNewNodesOnError(scene):
+        node = ResultNodes.addMap(made, scanNode, hiddenFraction=hiddenFraction)
+        node.SetName(scene.GenerateUniqueName(f"{scanNode.GetName()} | live"))
+        node.SetAttribute(LIVE_ATTRIBUTE, "yes")
+        Maps.show(node, opacity=opacity, legend=True)
+    return node
+
+
+def _liveNode(scanNode):
+    """Return the live overlay of a scan, or None; one of another size is of no use."""
+    for node in nodesByClass(scanNode.GetScene(), "vtkMRMLScalarVolumeNode"):
+        if node.GetAttribute(LIVE_ATTRIBUTE) and (
+            node.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode
+        ):
+            return node
+    return None

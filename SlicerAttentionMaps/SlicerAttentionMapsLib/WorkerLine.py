@@ -1,0 +1,214 @@
+"""The worker of a session: started when it is needed, brought up to date, its state kept."""
+
+import logging
+import time
+from collections import deque
+
+from . import Interpreters
+from .EnginePath import ensureEngine
+from .WorkerSubject import WorkerSubject
+
+LINES_OF_LOG = 200
+
+
+class WorkerLine:
+    """A worker with its model, layers and answer (see `WorkerSession`)."""
+
+    def __init__(self, interpreter: str, environment, onChanged) -> None:
+        self.model = None
+        self.modelError = ""
+        self.modelLoading = False
+        self.layers = None
+        self.layersLoading = False
+        self._interpreter = interpreter
+        self._environment = dict(environment or {})
+        self._onChanged = onChanged
+        self._client = None
+        self._subject = WorkerSubject()
+        self._modelKey: tuple = ()
+        self._layersKey: tuple = ()
+        self._answer = None
+        self._answerKey: tuple = ()
+        self._events: deque = deque(maxlen=LINES_OF_LOG)
+
+    @property
+    def answer(self):
+        """The network's answer on the chosen volumes, a `WorkerAnswer`; None if not known yet."""
+        key = self._subject.volumesKey, self._subject.modelKey
+        return self._answer if self._answer is not None and key == self._answerKey else None
+
+    def choose(self, volumeNodes, modelPath, spec=None, device: str = "auto") -> None:
+        """Say what the next questions are about; loads the model and lists its layers.
+
+        Costs nothing where it is what was chosen before.
+
+        Args:
+            volumeNodes: the volume, or one per channel; may be empty.
+            modelPath: model file or folder; empty for none.
+            spec: what the network expects: a dict, a path or a name; None for the sidecar.
+            device: where the network runs.
+        """
+        nodes = tuple(node for node in volumeNodes if node is not None)
+        self._subject = WorkerSubject(nodes, str(modelPath or ""), spec or None, device)
+        if self._subject.modelKey != self._modelKey:
+            self._loadModel()
+
+    def environment(self, onDone, onError=None) -> None:
+        """Ask what the worker runs on: versions and devices, a dict.
+
+        Args:
+            onDone: called with it.
+            onError: called with the error where there is no worker to be had.
+        """
+        try:
+            client = self._started()
+        except Exception as error:
+            if onError is not None:
+                onError(self._readable(error))
+            return
+        callbacks = {"on_done": onDone}
+        if onError is not None:
+            callbacks["on_error"] = lambda error: onError(self._readable(error))
+        client.hello(**callbacks)
+
+    def log(self) -> str:
+        """What was asked and what the worker wrote, line by line."""
+        lines = self._client.log() if self._client is not None else ()
+        return "\n".join([*self._events, *lines])
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self.model, self.layers, self._answer = None, None, None
+        self.modelLoading = self.layersLoading = False
+        self._modelKey = self._layersKey = self._answerKey = ()
+
+    def _started(self):
+        """Return the client; its worker starts with the first request."""
+        ensureEngine()
+        from attention_maps.worker.client import WorkerClient
+
+        if self._client is None:
+            interpreter = Interpreters.find(self._interpreter)
+            variables = {**Interpreters.changesFor(interpreter), **self._environment}
+            self._client = WorkerClient(interpreter, environment=variables)
+        return self._client
+
+    def _loadModel(self, question=None, then=None) -> None:
+        """Load the chosen model, then list its layers and go on.
+
+        Args:
+            question: the `WorkerQuestion` that waits for it.
+            then: called once it is loaded.
+        """
+        subject, key = self._subject, self._subject.modelKey
+        self._modelKey, self._layersKey = key, ()
+        self.model, self.modelError, self.layers, self._answer = None, "", None, None
+        self.modelLoading = self.layersLoading = False
+        if not subject.modelPath:
+            self._changed()
+            return
+
+        def loaded(summary: dict) -> None:
+            if key != self._modelKey:
+                return
+            self.model, self.modelLoading = summary, False
+            self._note(summary["line"])
+            self._requestLayers(sized=False)
+            self._changed()
+
+        def failed(error: Exception) -> None:
+            if key == self._modelKey:
+                self.modelLoading, self.modelError = False, str(self._readable(error))
+                self._note(f"model: {self.modelError}")
+                self._changed()
+
+        try:
+            self._started().load_model(
+                subject.modelPath, subject.spec, subject.device, on_done=loaded, on_error=failed
+            )
+            self.modelLoading = True
+        except Exception as error:
+            failed(error)
+        self._changed()
+
+    def _requestLayers(self, *, sized: bool) -> None:
+        """List the model's layers, for the size of the volumes once a question has set them."""
+        key = (self._modelKey, self._subject.volumesKey if sized else "")
+        if self.model is None or self._client is None or key == self._layersKey:
+            return
+        self._layersKey, self.layersLoading = key, True
+
+        def listed(infos) -> None:
+            if key == self._layersKey:
+                self.layers = infos or self.layers
+                self.layersLoading = False
+                self._changed()
+
+        self._client.layers(sized=sized, on_done=listed, on_error=lambda _: listed(None))
+
+    def _update(self, question, send) -> None:
+        """Bring the worker up to date for a question, then send it.
+
+        Everything is under way at once where the model is known; else its number of axes, which
+        tells how volumes become images, is waited for.
+        """
+        subject = question.subject
+        client = self._started()
+        known = self.model is not None and subject.modelKey == self._modelKey
+
+        def go(summary: dict) -> None:
+            if question.done:
+                return
+            self.model = summary
+            channels, affine = subject.channels(summary["spatial_dims"])
+            key = f"{subject.volumesKey} {summary['spatial_dims']}"
+            sending = self._callbacks(question)
+            question.requests.append(client.set_image(channels, affine, image_id=key, **sending))
+            send()
+
+        def loaded(summary: dict) -> None:
+            try:
+                go(summary)
+            except Exception as error:
+                question.fail(self._readable(error))
+
+        question.report(0.0, "Loading the model")
+        sending = self._callbacks(question, **({} if known else {"on_done": loaded}))
+        request = client.load_model(subject.modelPath, subject.spec, subject.device, **sending)
+        question.requests.append(request)
+        if known:
+            go(self.model)
+
+    def _callbacks(self, question, **more) -> dict:
+        """Return what a request tells: the first error of all ends the question."""
+        return {"on_error": lambda error: question.fail(self._readable(error)), **more}
+
+    def _forgetImage(self) -> None:
+        """Let go of the volumes' voxels."""
+        if self._client is not None:
+            self._client.forget_image()
+        self._answer = None
+
+    def _readable(self, error: Exception) -> Exception:
+        """Return an error that says what to do in the panel."""
+        from attention_maps.errors import AttentionMapsError, MissingPackageError, WorkerError
+
+        logging.debug("Attention Maps: %s", error, exc_info=error)
+        if isinstance(error, MissingPackageError):
+            return MissingPackageError(
+                f"{error} Open the Setup section, which installs it, or choose another Python "
+                "there."
+            )
+        if isinstance(error, AttentionMapsError | OSError):
+            return error
+        return WorkerError(f"{type(error).__name__}: {error}")
+
+    def _note(self, text: str) -> None:
+        self._events.append(f"{time.strftime('%H:%M:%S')} {text}")
+
+    def _changed(self) -> None:
+        if self._onChanged is not None:
+            self._onChanged()

@@ -1,0 +1,88 @@
+"""A question to the worker on its way: what has come of it, and who wants to know."""
+
+import logging
+
+
+class WorkerQuestion:
+    """A question that was asked; the handle of whoever asked it.
+
+    Args:
+        subject: the `WorkerSubject` that it is about.
+        text: what it is, for the log.
+        onProgress: called with a fraction 0..1 and a message.
+        onMap: called with each new node.
+        onDone: called with what came of it.
+        onError: called with the one error that ended it, `attention_maps.errors.Cancelled` where
+            it was canceled.
+
+    Attributes:
+        done: whether it is over, in whatever way.
+        canceling: whether it is being canceled.
+        fraction, message: how far it is.
+        result: what came of it: the nodes of its maps, or the answer.
+        error: why nothing came of it.
+    """
+
+    def __init__(
+        self, subject, text: str, *, onProgress=None, onMap=None, onDone=None, onError=None
+    ) -> None:
+        self.subject = subject
+        self.text = text
+        self.done = False
+        self.canceling = False
+        self.fraction = 0.0
+        self.message = ""
+        self.result = None
+        self.error = None
+        self.requests: list = []
+        self.maps: list = []
+        self.work = None  # what is left to do here, step by step
+        self.onMap = onMap
+        self._onProgress = onProgress
+        self._onDone = onDone
+        self._onError = onError
+
+    def report(self, fraction: float, message: str) -> None:
+        """Note how far it is."""
+        if not self.done:
+            self.fraction, self.message = max(fraction, self.fraction), message
+            _call(self._onProgress, self.fraction, message)
+
+    def finish(self, result) -> None:
+        """End it with what came of it."""
+        if not self.done:
+            self.done, self.result = True, result
+            _call(self._onDone, result)
+
+    def fail(self, error: Exception) -> None:
+        """End it with the first error; what follows from that is no news."""
+        if self.done:
+            return
+        self.done, self.error = True, error
+        if self.work is not None:
+            self.work.close()
+            self.work = None
+        _call(self._onError, error)
+
+    def step(self) -> None:
+        """Do the next piece of the work that is left."""
+        if self.work is None:
+            return
+        try:
+            next(self.work)
+        except StopIteration as end:
+            self.work = None
+            self.finish(end.value)
+        except Exception as error:  # whatever the scene refuses ends the question
+            self.work = None
+            self.fail(error)
+
+
+def _call(function, *values) -> None:
+    """Call a listener; one that fails must not stop what else is under way."""
+    if function is None:
+        return
+    try:
+        function(*values)
+    except Exception:
+        logging.exception("Attention Maps: a listener of a question failed")

@@ -1,0 +1,62 @@
+"""Which volumes and which model the next questions are about."""
+
+import hashlib
+from dataclasses import dataclass
+
+from . import KeptSessions, VolumeBridge
+from .EnginePath import ensureEngine
+
+
+@dataclass(frozen=True, eq=False)
+class WorkerSubject:
+    """What a worker is asked about.
+
+    Attributes:
+        volumeNodes: the volume, or one per channel.
+        modelPath: model file or folder; empty for none.
+        spec: what the network expects: a dict, a path or a name; None for the sidecar.
+        device: where the network runs.
+    """
+
+    volumeNodes: tuple = ()
+    modelPath: str = ""
+    spec: object = None
+    device: str = "auto"
+
+    @property
+    def modelKey(self) -> tuple:
+        """What changes when the model, its sidecar or how it is run do."""
+        if not self.modelPath:
+            return ()
+        files = (self.modelPath, KeptSessions.sidecarOf(self.modelPath))
+        states = [KeptSessions.fileState(path) for path in files]
+        return (*states, repr(self.spec), self.device)
+
+    @property
+    def volumesKey(self) -> str:
+        """What changes when voxels or place of the volumes do; empty where they cannot be used."""
+        ensureEngine()
+        from attention_maps.errors import ImageError
+
+        try:
+            states = [KeptSessions.volumeState(node) for node in self.volumeNodes]
+        except ImageError:
+            return ""
+        return hashlib.sha256(repr(states).encode()).hexdigest() if states else ""
+
+    @property
+    def scanNode(self):
+        """The volume that results are laid over."""
+        return self.volumeNodes[0] if self.volumeNodes else None
+
+    def missingNode(self):
+        """Return a volume that is not in its scene any more, or None."""
+        for node in self.volumeNodes:
+            scene = node.GetScene() if node is not None else None
+            if scene is None or not scene.IsNodePresent(node):
+                return node
+        return None
+
+    def channels(self, axes: int | None):
+        """Return the channels, without a copy, and their affine (see `VolumeBridge`)."""
+        return VolumeBridge.channelsOfVolumes(list(self.volumeNodes), axes=axes)
