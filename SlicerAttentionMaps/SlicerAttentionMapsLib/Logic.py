@@ -9,14 +9,18 @@ import logging
 
 import slicer
 
-from . import Display, MapAnalysis, MapTargets, ResultNodes, SliceViews
+from . import MapTargets, ResultNodes
 from .EnginePath import ensureEngine
 from .KeptSessions import KeptSessions
+from .LogicAnalysis import AnalysisActions
+from .LogicMaps import MapActions
 from .SceneTransaction import removeNewNodesOnError
 
 
-class SlicerAttentionMapsLogic:
+class SlicerAttentionMapsLogic(MapActions, AnalysisActions):
     """Explain models on volumes of the scene; keeps the last forward passes for the next question.
+
+    What is done with maps that were made is in `MapActions` and `AnalysisActions`.
 
     Args:
         scene: the MRML scene; None for the application's, `slicer.mrmlScene`.
@@ -141,57 +145,3 @@ class SlicerAttentionMapsLogic:
                 kept.answer, scanNode, kept.explainer.model.name
             )
         return kept.answerNode
-
-    def show(self, mapNode, *, opacity: float = 0.5) -> None:
-        """Lay a map over its scan in all slice views, with a legend; the views stay in place.
-
-        logic.show(overlay, opacity=0.7)
-        """
-        scanNode = mapNode.GetNodeReference(ResultNodes.SCAN_ROLE)
-        SliceViews.layOver(scanNode, mapNode, opacity=opacity)
-        provenance = ResultNodes.provenanceOf(mapNode)
-        title = f"{provenance['method_label']}\n{provenance['layer']}"
-        Display.showOnlyLegend(Display.addLegend(mapNode, title))
-
-    def jumpToMaximum(self, mapNode):
-        """Cut the slice views through a map's largest absolute value.
-
-            position = logic.jumpToMaximum(overlay)
-
-        Returns:
-            Its world RAS position (3,) in mm; None where the map is zero everywhere.
-        """
-        return SliceViews.jumpToMaximum(mapNode)
-
-    def setCommonScale(self, mapNodes) -> float:
-        """Give several maps one color range; returns its largest value.
-
-        logic.setCommonScale(overlays)
-        """
-        return Display.setCommonScale(mapNodes)
-
-    def thresholdToSegmentation(self, mapNode, threshold: float | str = 0.5):
-        """Add a segmentation of where a map is above a share of its maximum, or "otsu".
-
-        segmentation = logic.thresholdToSegmentation(overlay, 0.5)
-        """
-        with removeNewNodesOnError(mapNode.GetScene()):
-            return MapAnalysis.thresholdToSegmentation(mapNode, threshold)
-
-    def boxAroundHottest(self, mapNode, threshold: float | str = 0.5):
-        """Add a ROI around the strongest connected part of a map; its size is in mm.
-
-        size = logic.boxAroundHottest(overlay).GetSize()
-        """
-        with removeNewNodesOnError(mapNode.GetScene()):
-            return MapAnalysis.boxAroundHottest(mapNode, threshold)
-
-    def evaluate(self, mapNode, segmentationNode, segmentIDs, metrics=None, threshold="otsu"):
-        """Add a table that holds maps against segments of ground truth.
-
-        table = logic.evaluate(overlays, segmentation, ["Segment_1"])
-        """
-        with removeNewNodesOnError(segmentationNode.GetScene()):
-            return MapAnalysis.evaluate(
-                mapNode, segmentationNode, segmentIDs, metrics=metrics, threshold=threshold
-            )

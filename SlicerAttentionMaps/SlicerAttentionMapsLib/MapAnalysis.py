@@ -1,5 +1,6 @@
 """What is measured on a map in the scene: its strongest part, its region, its scores."""
 
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
@@ -7,7 +8,7 @@ import slicer
 import slicer.util
 import vtk
 
-from . import MapStyle, PlaceBridge, ResultNodes, VolumeBridge
+from . import LayerSequence, MapStyle, MetricsTable, PlaceBridge, ResultNodes, VolumeBridge
 from .EnginePath import ensureEngine
 
 FOR_COLOR = (1.0, 0.75, 0.1)
@@ -85,7 +86,7 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
 
 
 def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold="otsu"):
-    """Add a table of metrics: one row per map and segment.
+    """Add a table of metrics: one row per map, layer and segment.
 
     Args:
         mapNodes: a map, or several.
@@ -95,32 +96,69 @@ def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold=
         threshold: as in `attention_maps.evaluate`.
 
     Returns:
-        The `vtkMRMLTableNode`: columns Map, Segment, and one per metric.
+        The `vtkMRMLTableNode`: columns Map, Segment, Question, Method, Layer, and one per metric.
     """
     ensureEngine()
     import attention_maps as am
 
     maps = list(mapNodes) if isinstance(mapNodes, list | tuple) else [mapNodes]
     ids = [segmentIds] if isinstance(segmentIds, str) else list(segmentIds)
-    rows = []
-    for mapNode in maps:
-        image = VolumeBridge.imageFromVolumes(mapNode)
-        for segmentId in ids:
-            mask = PlaceBridge.maskFromSegment(segmentationNode, segmentId)
-            values = am.evaluate(image, mask, metrics, threshold)
-            name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
-            rows.append((mapNode.GetName(), name, values))
-    if not rows:
-        raise am.MethodError("Expected at least one map and one segment, got none.")
-    scene = segmentationNode.GetScene()
-    title = f"{maps[0].GetName()} | metrics" if len(maps) == 1 else "Attention maps | metrics"
-    node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(title))
-    _addTexts(node, "Map", [row[0] for row in rows])
-    _addTexts(node, "Segment", [row[1] for row in rows])
-    for metric in rows[0][2]:
-        _addNumbers(node, am.metrics()[metric].label, [row[2][metric] for row in rows])
-    ResultNodes.putBeside(node, maps[0])
-    return node
+    rows = [
+        pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold))
+        for pair in comparisons(maps, segmentationNode, ids)
+    ]
+    return addMetrics(rows, maps, segmentationNode)
+
+
+def addMetrics(rows, mapNodes, segmentationNode):
+    """Add the table of rows that were measured, named after the map where there is only one."""
+    single = len(mapNodes) == 1
+    title = f"{mapNodes[0].GetName()} | metrics" if single else "Attention maps | metrics"
+    return MetricsTable.addTable(rows, mapNodes[0] if mapNodes else segmentationNode, title)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One map, at one layer, that is held against one segment.
+
+    Attributes:
+        mapNode: the map.
+        frame: the volume with the layer's voxels; of a stack of layers one in its sequence.
+        segmentationNode: holds the ground truth.
+        segmentId: of the segment.
+    """
+
+    mapNode: object
+    frame: object
+    segmentationNode: object
+    segmentId: str
+
+    def image(self):
+        """Return the map as an Image (1, i, j, k) in the world; its voxels are not copied."""
+        from attention_maps.types import Image
+
+        voxels = slicer.util.arrayFromVolume(self.frame).T[None]
+        return Image(voxels, VolumeBridge.worldAffine(self.mapNode))
+
+    def mask(self):
+        """Return the segment as a mask Image in the world."""
+        return PlaceBridge.maskFromSegment(self.segmentationNode, self.segmentId)
+
+    def row(self, values: dict[str, float]) -> MetricsTable.Row:
+        """Return the table's row of what was measured."""
+        segment = self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
+        provenance = ResultNodes.provenanceOf(self.frame)
+        return MetricsTable.rowOf(self.mapNode.GetName(), segment.GetName(), provenance, values)
+
+
+def comparisons(mapNodes, segmentationNode, segmentIds) -> list[Comparison]:
+    """Return all that is to be compared, layer by layer and segment by segment."""
+    return [
+        Comparison(mapNode, frame, segmentationNode, segmentId)
+        for mapNode in mapNodes
+        for frame in LayerSequence.frames(mapNode)
+        for segmentId in segmentIds
+    ]
 
 
 def _evidence(mapNode) -> np.ndarray:
@@ -128,12 +166,13 @@ def _evidence(mapNode) -> np.ndarray:
     ensureEngine()
     from attention_maps.errors import ImageError
 
-    if MapStyle.largestMagnitude(slicer.util.arrayFromVolume(mapNode), mapNode.GetName()) == 0:
+    array = slicer.util.arrayFromVolume(mapNode)
+    if MapStyle.largestMagnitude(array, mapNode.GetName()) == 0:
         raise ImageError(
             f"Expected evidence in '{mapNode.GetName()}', but it is zero everywhere; choose "
             "another layer, class or method."
         )
-    return slicer.util.arrayFromVolume(mapNode)
+    return array
 
 
 def _cut(array: np.ndarray, threshold: float | str) -> float:
@@ -158,19 +197,3 @@ def _boundsAlong(axes: np.ndarray, part: np.ndarray, affine: np.ndarray):
     reach = np.abs(axes.T @ affine[:3, :3]).sum(axis=1) / 2
     along = (kji[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]) @ axes
     return along.min(axis=0) - reach, along.max(axis=0) + reach
-
-
-def _addTexts(tableNode, title: str, texts: list[str]) -> None:
-    column = vtk.vtkStringArray()
-    column.SetName(title)
-    for text in texts:
-        column.InsertNextValue(text)
-    tableNode.AddColumn(column)
-
-
-def _addNumbers(tableNode, title: str, numbers: list[float]) -> None:
-    column = vtk.vtkDoubleArray()
-    column.SetName(title)
-    for number in numbers:
-        column.InsertNextValue(number)
-    tableNode.AddColumn(column)

@@ -5,7 +5,7 @@ import json
 
 import slicer
 
-from . import Display, NetworkAnswer, VolumeBridge
+from . import Display, NetworkAnswer, Terminology, VolumeBridge
 from .SceneSetup import nodesByClass
 
 PROVENANCE_ATTRIBUTE = "AttentionMaps.Provenance"
@@ -63,18 +63,35 @@ def answerNode(answer, scanNode, modelName: str):
 def addAnswer(answer, scanNode, modelName: str):
     """Add what the network predicts as a segmentation, with a segment for every class that is."""
     labels = VolumeBridge.voxelsOnVolume(answer.labels, answer.affine, scanNode)
+    present = sorted(NetworkAnswer.predictedClasses(answer))
+    colors = classColors({index: answer.classes[index] for index in present})
     segments = [
-        (NetworkAnswer.labelOfClass(answer, index), answer.classes[index], classColor(index))
-        for index in sorted(NetworkAnswer.predictedClasses(answer))
+        (NetworkAnswer.labelOfClass(answer, index), answer.classes[index], colors[index])
+        for index in present
     ]
     box = NetworkAnswer.boxOf(answer)
     if any(value == 0 for value, *_ in segments):  # a label map's 0 is empty space
         labels, segments, box = labels + 1, [(value + 1, *rest) for value, *rest in segments], None
     name = f"{scanNode.GetName()} | {modelName}"
     node = VolumeBridge.segmentationFromLabels(labels, scanNode, name, segments, box=box)
+    Terminology.tagSegments(node)
     node.SetNodeReferenceID(SCAN_ROLE, scanNode.GetID())
     putBeside(node, scanNode)
     return node
+
+
+def classColors(names: dict[int, str]) -> dict[int, tuple[float, float, float]]:
+    """Return a color per class: the terminology's, or a bright one if it has none that is free.
+
+    Args:
+        names: of the classes, by index.
+    """
+    colors: dict[int, tuple[float, float, float]] = {}
+    for index, name in names.items():
+        term = Terminology.termOf(name)
+        taken = term is None or term.color in colors.values()
+        colors[index] = classColor(index) if taken else term.color
+    return colors
 
 
 def classColor(index: int) -> tuple[float, float, float]:

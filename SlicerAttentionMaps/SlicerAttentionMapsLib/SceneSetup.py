@@ -5,6 +5,15 @@ from dataclasses import dataclass
 import slicer
 import vtk
 
+# What modules of the application register that have no logic here.
+_NODES_OF_MODULES = (
+    "vtkMRMLColorLegendDisplayNode",
+    "vtkMRMLGPURayCastVolumeRenderingDisplayNode",
+    "vtkMRMLVolumePropertyNode",
+    "vtkMRMLVolumePropertyStorageNode",
+    "vtkMRMLVolumePropertyJsonStorageNode",
+)
+
 
 @dataclass(frozen=True)
 class SlicerContext:
@@ -32,11 +41,13 @@ def createContext() -> SlicerContext:
     colorLogic.SetMRMLScene(scene)
     colorLogic.AddDefaultColorNodes()
 
-    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+    for className in _NODES_OF_MODULES:
+        scene.RegisterNodeClass(getattr(slicer, className)())
     moduleLogics = (
         slicer.vtkSlicerVolumesLogic(),
         slicer.vtkSlicerSegmentationsModuleLogic(),
         slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+        slicer.vtkSlicerSequencesLogic(),
     )
     for logic in moduleLogics:
         logic.SetMRMLApplicationLogic(applicationLogic)

@@ -50,10 +50,10 @@ def scan(scene):
 
 
 @pytest.fixture
-def logic():
+def logic(scene):
     from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
 
-    return SlicerAttentionMapsLogic()
+    return SlicerAttentionMapsLogic(scene)
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_evaluation_gives_the_engines_numbers(scene, logic):
         expected = am.evaluate(image, labels == value)
         assert table.GetCellText(row, 0) == "Map"
         assert table.GetCellText(row, 1) == ("here", "there")[row]
-        for column, (name, number) in enumerate(expected.items(), start=2):
+        for column, (name, number) in enumerate(expected.items(), start=5):
             assert table.GetColumnName(column) == am.metrics()[name].label
             stored = table.GetTable().GetColumn(column).GetValue(row)
             assert stored == pytest.approx(number, nan_ok=True, abs=1e-6)

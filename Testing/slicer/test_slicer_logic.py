@@ -267,18 +267,21 @@ def test_snippets_of_the_docstrings_run(scene, logic, scan, tmp_path, monkeypatc
     )
     point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
     point.AddControlPointWorld(vtk.vtkVector3d(*PLACES["nested"].worldOf(HOT)))
-    overlays = explain([t1, t2], "model.pt", layer="features", target=[2, 2])
-    names = {"logic": logic, "t2": t2, "pointNode": point, "overlays": overlays}
+    names = {"logic": logic, "t2": t2, "pointNode": point}
+    names |= {"t1": t1, "segmentation": truth}
     snippets = 0
     for name, method in inspect.getmembers(SlicerAttentionMapsLogic, inspect.isfunction):
         lines = [line.strip() for line in (inspect.getdoc(method) or "").splitlines()]
         for line in (line for line in lines if "logic." in line):
             channels = 2 if "[t1, t2]" in line else 1
-            saveNetwork("model.pt", channels=channels)
+            saveNetwork("model.pt", channels=2)
             Path("model.json").write_text(json.dumps(spec))
+            overlays = explain([t1, t2], "model.pt", layer="features", target=[2, 2])
+            names |= {"overlays": overlays, "overlay": overlays[0]}
+            saveNetwork("model.pt", channels=channels)
             segmentId = truth.GetSegmentation().GetNthSegmentID(0)
             code = line.replace("Segment_1", segmentId).replace("up1", "features")
-            exec(code, {**names, "t1": t1, "overlay": overlays[0], "segmentation": truth})
+            exec(code, names)
             snippets += 1
         assert name.startswith("_") or any("logic." in line for line in lines), name
     assert snippets >= 10

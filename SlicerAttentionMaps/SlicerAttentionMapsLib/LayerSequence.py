@@ -1,0 +1,137 @@
+"""Several layers as one map that is scrubbed through: a sequence, as Slicer's users know it."""
+
+import slicer
+
+from . import MapStyle, ResultNodes
+from .SceneSetup import nodesByClass
+from .SceneTransaction import removeFromHierarchy
+
+_ROLES = (ResultNodes.SCAN_ROLE, ResultNodes.ANSWER_ROLE)
+
+
+def stack(mapNodes, name: str):
+    """Make one map of several: the first of them, which now shows one layer or another.
+
+    Args:
+        mapNodes: maps of one scan, in the order of the layers.
+        name: of the sequence; Slicer adds the layer to it.
+
+    Returns:
+        The `vtkMRMLScalarVolumeNode` that shows the chosen layer.
+    """
+    first, scene = mapNodes[0], mapNodes[0].GetScene()
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", scene.GenerateUniqueName(name))
+    sequence.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
+    sequence.SetIndexName("layer")
+    sequence.SetIndexUnit("")
+    for node, layer in zip(mapNodes, _distinct(map(_layerOf, mapNodes)), strict=True):
+        sequence.SetDataNodeAtValue(node, layer)
+    browserName = scene.GenerateUniqueName(f"{name} layers")
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", browserName)
+    modified = browser.StartModify()  # else the sequences' logic makes another volume at once
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    browser.SetOverwriteProxyName(sequence, True)
+    browser.AddProxyNode(first, sequence, False)
+    browser.EndModify(modified)
+    _choose(browser, first, 0)
+    return first
+
+
+def isStack(mapNode) -> bool:
+    """Return whether a map shows one of several layers."""
+    return _browserOf(mapNode) is not None
+
+
+def layers(mapNode) -> list[str]:
+    """Return the names of a map's layers: one, or those of its sequence."""
+    browser = _browserOf(mapNode)
+    if browser is None:
+        return [_layerOf(mapNode)]
+    sequence = browser.GetMasterSequenceNode()
+    return [sequence.GetNthIndexValue(n) for n in range(sequence.GetNumberOfDataNodes())]
+
+
+def layerIndex(mapNode) -> int:
+    """Return which of its layers a map shows, from 0."""
+    browser = _browserOf(mapNode)
+    return 0 if browser is None else browser.GetSelectedItemNumber()
+
+
+def showLayer(mapNode, layer: int | str) -> None:
+    """Show another layer of a map, in its own colors or in the common scale.
+
+    Raises:
+        LayerError: If the map has no such layer.
+    """
+    from attention_maps.errors import LayerError
+
+    known = layers(mapNode)
+    index = known.index(layer) if layer in known else layer
+    if not isinstance(index, int) or not 0 <= index < len(known):
+        raise LayerError(
+            f"Expected one of the layers {', '.join(known)} of '{mapNode.GetName()}', or a number "
+            f"below {len(known)}, got {layer!r}."
+        )
+    browser = _browserOf(mapNode)
+    if browser is not None:
+        _choose(browser, mapNode, index)
+
+
+def frames(mapNode) -> list:
+    """Return the volumes of all layers of a map: those in its sequence, or the map itself."""
+    browser = _browserOf(mapNode)
+    if browser is None:
+        return [mapNode]
+    sequence = browser.GetMasterSequenceNode()
+    return [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
+
+
+def rename(mapNode, name: str) -> None:
+    """Rename a stack; the shown layer stays part of the shown name."""
+    browser = _browserOf(mapNode)
+    sequence = browser.GetMasterSequenceNode()
+    sequence.SetName(name.removesuffix(f" [layer={layers(mapNode)[layerIndex(mapNode)]}]"))
+    _choose(browser, mapNode, layerIndex(mapNode))
+
+
+def removeStack(mapNode) -> None:
+    """Remove the sequence and the browser of a map; the map stays with the layer it shows."""
+    browser = _browserOf(mapNode)
+    if browser is None:
+        return
+    scene, sequence = mapNode.GetScene(), browser.GetMasterSequenceNode()
+    for node in (browser, sequence):
+        removeFromHierarchy(node)
+        scene.RemoveNode(node)
+
+
+def _browserOf(mapNode):
+    for browser in nodesByClass(mapNode.GetScene(), "vtkMRMLSequenceBrowserNode"):
+        sequence = browser.GetMasterSequenceNode()
+        if sequence is not None and browser.GetProxyNode(sequence) is mapNode:
+            return browser
+    return None
+
+
+def _choose(browser, mapNode, index: int) -> None:
+    kept = {role: mapNode.GetNodeReferenceID(role) for role in _ROLES}
+    browser.SetSelectedItemNumber(index)
+    browser.Modified()  # the sequences' logic fills the map also where the number is the same
+    for role, nodeId in kept.items():
+        mapNode.SetNodeReferenceID(role, nodeId)
+    MapStyle.apply(mapNode)
+
+
+def _layerOf(mapNode) -> str:
+    return ResultNodes.provenanceOf(mapNode).get("layer", mapNode.GetName())
+
+
+def _distinct(names) -> list[str]:
+    """Return names with a number where one comes twice: an index value stands for one volume."""
+    found: list[str] = []
+    for name in names:
+        number, unique = 2, name
+        while unique in found:
+            unique, number = f"{name} ({number})", number + 1
+        found.append(unique)
+    return found

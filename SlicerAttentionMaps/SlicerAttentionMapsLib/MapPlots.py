@@ -1,0 +1,152 @@
+"""Tables of metrics as plots: lines over layers, or bars of each map."""
+
+from dataclasses import dataclass
+
+import slicer
+
+from . import ResultNodes
+from .MetricsTable import Row, addNumbers, addTexts, rowsOf
+from .SceneTransaction import removeFromHierarchy
+
+_CHART_ROLE = "AttentionMaps.Chart"
+# Color-blind safe (Okabe and Ito, 2008).
+_COLORS = (
+    (0.0, 0.447, 0.698), (0.902, 0.624, 0.0), (0.0, 0.62, 0.451), (0.8, 0.475, 0.655),
+    (0.337, 0.706, 0.914), (0.835, 0.369, 0.0), (0.941, 0.894, 0.259),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """What is drawn.
+
+    Attributes:
+        lines: lines over `categories`; else bars.
+        title: of the plot.
+        axis: what the categories are.
+        categories: along the horizontal axis, which Slicer numbers from 0.
+        series: numbers by name of the series, one per category, NaN where there is none.
+        unit: of the vertical axis.
+    """
+
+    lines: bool
+    title: str
+    axis: str
+    categories: tuple[str, ...]
+    series: dict[str, tuple[float, ...]]
+    unit: str
+
+
+def plotData(rows: list[Row], metric: str | None = None) -> PlotData:
+    """Decide what a table shows best.
+
+    Args:
+        rows: of the table.
+        metric: label of the metric to draw over layers; None for the first.
+
+    Returns:
+        One metric over layers, a line per method, question and segment, where one of them was held
+        against a segment at several layers; else all metrics, bars per map.
+    """
+    layersOf: dict[tuple, list[str]] = {}
+    for row in rows:
+        _, segment, question, method, layer = row.texts
+        layersOf.setdefault((question, method, segment), []).append(layer)
+    if any(len(set(layers)) > 1 for layers in layersOf.values()):
+        return _overLayers(rows, list(layersOf), metric or next(iter(rows[0].values)))
+    labels = (metric,) if metric else tuple(rows[0].values)
+    names = _shortest([(row.texts[0], row.texts[1]) for row in rows])
+    series = {
+        name: tuple(row.values[label] for label in labels)
+        for name, row in zip(names, rows, strict=True)
+    }
+    return PlotData(False, "Maps and ground truth", "Metric", labels, series, "value")
+
+
+def _overLayers(rows: list[Row], lines: list[tuple], metric: str) -> PlotData:
+    layers = tuple(dict.fromkeys(row.texts[4] for row in rows))
+    found = {(row.texts[2:4] + row.texts[1:2], row.texts[4]): row.values[metric] for row in rows}
+    series = {
+        name: tuple(found.get((line, layer), float("nan")) for layer in layers)
+        for name, line in zip(_shortest(lines), lines, strict=True)
+    }
+    return PlotData(True, f"{metric} over layers", "Layer", layers, series, metric)
+
+
+def _shortest(parts: list[tuple[str, ...]]) -> list[str]:
+    """Return names made of those parts alone that tell the items apart; the first of them if one.
+
+    Where two names are the same all the same, they are numbered.
+    """
+    columns = list(zip(*parts, strict=True))
+    telling = [index for index, column in enumerate(columns) if len(set(column)) > 1] or [0]
+    names: list[str] = []
+    for part in parts:
+        name = " | ".join(part[index] for index in telling)
+        names.append(name if name not in names else f"{name} ({len(names) + 1})")
+    return names
+
+
+def addChart(tableNode, metric: str | None = None):
+    """Add a chart of a table of metrics, with its series and the table that they draw.
+
+    Returns:
+        The `vtkMRMLPlotChartNode`.
+    """
+    removeChart(tableNode)
+    data = plotData(rowsOf(tableNode), metric)
+    scene = tableNode.GetScene()
+    values = scene.AddNewNodeByClass(
+        "vtkMRMLTableNode", scene.GenerateUniqueName(f"{tableNode.GetName()} | plotted")
+    )
+    addTexts(values, data.axis, list(data.categories))
+    chart = scene.AddNewNodeByClass(
+        "vtkMRMLPlotChartNode", scene.GenerateUniqueName(f"{tableNode.GetName()} | plot")
+    )
+    for index, (name, numbers) in enumerate(data.series.items()):
+        addNumbers(values, name, list(numbers))
+        chart.AddAndObservePlotSeriesNodeID(_addSeries(values, name, data, index).GetID())
+    chart.SetTitle(data.title)
+    numbered = "   ".join(f"{index} {name}" for index, name in enumerate(data.categories))
+    chart.SetXAxisTitle(f"{data.axis}: {numbered}")
+    chart.SetYAxisTitle(data.unit)
+    chart.SetLegendVisibility(True)
+    tableNode.SetNodeReferenceID(_CHART_ROLE, chart.GetID())
+    for node in (values, chart):
+        ResultNodes.putBeside(node, tableNode)
+    return chart
+
+
+def showChart(chart) -> None:
+    """Show a chart in the application's layout; elsewhere nothing."""
+    plots = getattr(getattr(slicer, "modules", None), "plots", None)
+    if plots is not None:
+        plots.logic().ShowChartInLayout(chart)
+
+
+def removeChart(tableNode) -> None:
+    """Remove what was drawn of a table before: one table has one plot."""
+    scene = tableNode.GetScene()
+    chart = tableNode.GetNodeReference(_CHART_ROLE)
+    if chart is None:
+        return
+    series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    tables = dict.fromkeys(node.GetTableNode() for node in series)
+    for node in (chart, *series, *tables):
+        if node is not None:
+            removeFromHierarchy(node)
+            scene.RemoveNode(node)
+
+
+def _addSeries(values, name: str, data: PlotData, index: int):
+    scene = values.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    node.SetAndObserveTableNodeID(values.GetID())
+    node.SetYColumnName(name)
+    node.SetLabelColumnName(data.axis)
+    node.SetPlotType(node.PlotTypeLine if data.lines else node.PlotTypeBar)
+    node.SetMarkerStyle(node.MarkerStyleCircle)
+    node.SetLineWidth(2)
+    node.SetMarkerSize(9)
+    node.SetColor(*_COLORS[index % len(_COLORS)])
+    return node
