@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import logging
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -114,7 +115,7 @@ class PackageInstaller:
                 _(
                     "{names} could not be installed: {error}. Check the network connection and the "
                     "free disk space; what pip said is in the Python console and the error log."
-                ).format(names=_named(missing), error=str(error).rstrip(".") or repr(error))
+                ).format(names=_named(missing), error=_reason(error))
             ) from error
 
     def _constraints(self) -> str:
@@ -172,6 +173,12 @@ def _torchByPip() -> str:
         "Otherwise pip installs the standard build: for the processor on Windows, a download of "
         "several GB on Linux."
     )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return _("pip ended with code {code}").format(code=error.returncode)
+    return str(error).rstrip(".") or repr(error)
 
 
 def _why(package: Package) -> str:

@@ -39,12 +39,14 @@ class SlicerPackages:
             with slicer.util.WaitCursor():
                 slicer.util.pip_install([*specifiers, "--constraint", str(constraints)])
             return
+        isLarge = any(specifier.startswith("torch") for specifier in specifiers)
         pip_ensure(
             specifiers,
             constraints=constraints,
             prompt_install=False,
             prompt_restart=False,
             requester=_("Attention Maps"),
+            show_progress=isLarge,  # its dialog adds a message of its own to a failure
         )
 
     def offerRestart(self, names: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What is installed, and how what is missing gets installed."""
 
 import sys
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -200,6 +201,13 @@ def test_a_failure_is_one_message_that_says_what_to_do():
     with pytest.raises(InstallError, match=r"^torch, pydantic could not be installed: Network is"):
         computer.installer().installMissing()
     assert computer.restarts == []
+
+
+def test_the_command_line_of_pip_is_kept_out_of_the_message():
+    computer = Computer(pydantic=None)
+    computer.fails = CalledProcessError(1, ["python", "-m", "pip", "install", "pydantic"])
+    with pytest.raises(InstallError, match=r"installed: pip ended with code 1\. Check the network"):
+        computer.installer().installMissing()
 
 
 def test_an_error_without_words_is_named():
