@@ -95,13 +95,15 @@ def test_what_slicer_ships_is_not_installed_by_us(version, said):
 def test_optional_packages_may_be_missing():
     given = state(found(nibabel=None, typer=None))
     assert problem(given) == ""
-    assert all(row.isFine for row in rows(given))
+    assert not any(row.isProblem for row in rows(given))
+    assert [row.name for row in rows(given) if row.isAbsent] == ["nibabel", "typer", "rich"]
 
 
 def test_packages_are_listed_with_versions():
     listed = {row.name: row for row in rows(state(found(torch=None, pydantic="1.10", numpy="")))}
     assert listed["torch"].version == "not installed"
-    assert not listed["torch"].isFine
+    assert [name for name, row in listed.items() if row.isProblem] == ["torch", "pydantic"]
+    assert not listed["torch"].isAbsent
     assert listed["pydantic"].version == "1.10 (too old, expected 2.6)"
     assert listed["numpy"].version == "installed"
     assert listed["SimpleITK"].version == "2.5.0"

@@ -41,12 +41,18 @@ class SetupState:
 
 @dataclass(frozen=True)
 class Row:
-    """A line in the list of packages."""
+    """A line in the list of packages.
+
+    Attributes:
+        isProblem: whether it is needed, and missing or too old.
+        isAbsent: whether it is neither there nor needed.
+    """
 
     name: str
     version: str
     purpose: str
-    isFine: bool
+    isProblem: bool
+    isAbsent: bool
 
 
 def problem(state: PanelState) -> str:
@@ -84,7 +90,8 @@ def rows(state: PanelState) -> tuple[Row, ...]:
             purpose=package.requirement.purpose
             if package.requirement.required
             else _("{purpose} (not needed here)").format(purpose=package.requirement.purpose),
-            isFine=package.isFine or not package.requirement.required,
+            isProblem=package.requirement.required and not package.isFine,
+            isAbsent=not package.requirement.required and not package.installed,
         )
         for package in state.setup.packages
     )

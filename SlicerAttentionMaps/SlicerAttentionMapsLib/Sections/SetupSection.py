@@ -108,12 +108,15 @@ class SetupSection:
         self._shownRows = listed
         tree = self._panel.ui.packagesTree
         tree.clear()
+        warning = tree.style().standardIcon(qt.QStyle.SP_MessageBoxWarning)
         for row in listed:
             item = qt.QTreeWidgetItem()
             for column, text in enumerate((row.name, row.version, row.purpose)):
                 item.setText(column, text)
                 item.setToolTip(column, text)
-            item.setDisabled(not row.isFine)
+            item.setDisabled(row.isAbsent)
+            if row.isProblem:
+                item.setIcon(0, warning)
             tree.addTopLevelItem(item)
         for column in range(tree.columnCount):
             tree.resizeColumnToContents(column)
