@@ -61,6 +61,9 @@ def _setItems(widget, control: Control) -> None:
 
 
 def _setText(widget, text: str) -> None:
+    """What a person is typing is left alone until it is finished."""
+    if widget.hasFocus() and _isModified(widget):
+        return
     if hasattr(widget, "currentPath"):
         if widget.currentPath != text:
             widget.setCurrentPath(text)
@@ -72,6 +75,12 @@ def _setText(widget, text: str) -> None:
             widget.setTitle(text)
     elif widget.text != text:
         widget.setText(text)
+
+
+def _isModified(widget) -> bool:
+    if hasattr(widget, "plainText"):
+        return not widget.readOnly and widget.document().isModified()
+    return getattr(widget, "modified", False)
 
 
 def _setChecked(widget, checked: bool) -> None:

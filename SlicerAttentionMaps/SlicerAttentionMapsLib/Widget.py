@@ -1,14 +1,19 @@
 """The panel: it puts the sections together, and keeps them up to date."""
 
 import logging
+from typing import NamedTuple
 
 import qt
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from . import Reloading
 from .Logic import SlicerAttentionMapsLogic
+from .MessageArea import MessageArea
 from .Panel.State import PanelState
+from .PanelScene import PanelScene
+from .PanelWorker import PanelWorker
 from .Paths import resourcePath
 from .Sections.CompareSection import CompareSection
 from .Sections.ExplainSection import ExplainSection
@@ -18,6 +23,20 @@ from .Sections.QuestionSection import QuestionSection
 from .Sections.ResultSection import ResultSection
 from .Sections.SetupSection import SetupSection
 
+_LONGEST_LOG = 200
+
+
+class Sections(NamedTuple):
+    """The panel's sections in the order of use."""
+
+    setup: SetupSection
+    input: InputSection
+    question: QuestionSection
+    method: MethodSection
+    explain: ExplainSection
+    result: ResultSection
+    compare: CompareSection
+
 
 class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel.
@@ -26,15 +45,22 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         ui: its widgets by name.
         logic: what is done.
         parameters: what is kept in the scene (`SlicerAttentionMapsParameterNode`).
+        settings: what is kept on this computer, under "AttentionMaps/".
         sections: in the order of use.
+        logLines: what was done and said so far.
+        moduleShown: whether the panel is the one that is shown.
     """
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.parameters = None
-        self.sections = ()
+        self.sections = None
+        self.logLines = []
+        self.moduleShown = False
+        self._scene = None
+        self._worker = None
+        self._messages = None
         self._refreshTimer = None
 
     def setup(self) -> None:
@@ -44,13 +70,16 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.settings = slicer.app.userSettings()
         self.logic = SlicerAttentionMapsLogic()
         self._refreshTimer = qt.QTimer(uiWidget)
         self._refreshTimer.setSingleShot(True)
         self._refreshTimer.setInterval(0)
         self._refreshTimer.connect("timeout()", self.refresh)
-        self._setParameterNode()
-        self.sections = (
+        self._messages = MessageArea(self)
+        self._worker = PanelWorker(self)
+        self._scene = PanelScene(self)
+        self.sections = Sections(
             SetupSection(self),
             InputSection(self),
             QuestionSection(self),
@@ -59,11 +88,22 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             ResultSection(self),
             CompareSection(self),
         )
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        slicer.app.connect("aboutToQuit()", self.cleanup)
         self.requestRefresh()
+
+    @property
+    def parameters(self):
+        """The panel's choices, in the scene."""
+        return self._scene.parameters
+
+    @property
+    def worker(self):
+        """The line to the worker process (`WorkerSession`)."""
+        return self._worker.session
+
+    def renewWorker(self) -> None:
+        """Start anew with the present interpreter, device and threads, at the next question."""
+        self._worker.renew()
 
     def state(self) -> PanelState:
         """Return what all sections know now."""
@@ -71,46 +111,80 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def refresh(self) -> None:
         """Show the present state in all sections."""
-        state = self.state()
-        for section in self.sections:
-            section.show(state)
+        if self.sections is None:
+            return
+        try:
+            self.sections.input.choose(self.state())
+            state = self.state()
+            for section in self.sections:
+                section.show(state)
+        except Exception as error:
+            self.showError(error)
+        self._worker.wake()
 
     def requestRefresh(self, *_) -> None:
         """Refresh once control is back in the event loop, however often this is called."""
-        self._refreshTimer.start()
+        if self._refreshTimer is not None:
+            self._refreshTimer.start()
 
-    def showError(self, error: BaseException) -> None:
-        """Show an error that a person can do something about: one message in the panel."""
-        logging.error("Attention Maps: %s", error)
+    def showError(self, error) -> None:
+        """Say in the panel what went wrong, an exception or a text: one message per error.
+
+        What nobody could expect goes to the application's log with its traceback; nothing is said
+        of what a person canceled.
+        """
+        self._messages.add(error)
+
+    def log(self, text: str) -> None:
+        """Write a line into the application's log and that of the panel."""
+        logging.info("Attention Maps: %s", text)
+        self.noteLog(text)
+
+    def noteLog(self, text: str) -> None:
+        """Write a line into the panel's log alone."""
+        time = qt.QTime.currentTime().toString("HH:mm:ss")
+        self.logLines = [*self.logLines, f"{time} {text}"][-_LONGEST_LOG:]
+        self.requestRefresh()
+
+    def guarded(self, function):
+        """Return a slot that says what went wrong in it instead of printing a traceback."""
+
+        def slot(*arguments):
+            try:
+                return function(*arguments)
+            except Exception as error:
+                self.showError(error)
+                return None
+
+        return slot
+
+    def enter(self) -> None:
+        """Take up work when the panel is shown."""
+        self.moduleShown = True
+        self._scene.takeOver()
+        self.sections.input.suggest()
+        self.requestRefresh()
+
+    def exit(self) -> None:
+        """Let others work; what is being computed goes on."""
+        self.moduleShown = False
+        self.requestRefresh()
 
     def cleanup(self) -> None:
-        """Let go of everything when the module goes away."""
+        """Let go of everything when the module or the application goes away."""
+        if self.sections is None:
+            return
+        slicer.app.disconnect("aboutToQuit()", self.cleanup)
+        self.moduleShown = False
+        self._refreshTimer.stop()
+        self._refreshTimer = None
+        self._worker.close()
         self.removeObservers()
         self.logic.forget()
+        self.sections = None
 
-    def onSceneStartClose(self, caller, event) -> None:
-        """Let go of nodes."""
-        self.logic.forget()
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """Begin anew."""
-        self._setParameterNode()
-        self.requestRefresh()
-
-    def onSceneEndImport(self, caller, event) -> None:
-        """Take over what the scene brought."""
-        self._setParameterNode()
-        self.requestRefresh()
-
-    def _setParameterNode(self) -> None:
-        from .ParameterNode import SlicerAttentionMapsParameterNode
-
-        singleton = slicer.mrmlScene.GetSingletonNode(
-            "SlicerAttentionMaps", "vtkMRMLScriptedModuleNode"
-        )
-        if singleton is None:
-            singleton = slicer.vtkMRMLScriptedModuleNode()
-            singleton.SetSingletonTag("SlicerAttentionMaps")
-            singleton.SetName("SlicerAttentionMaps")
-            singleton = slicer.mrmlScene.AddNode(singleton)
-        self.parameters = SlicerAttentionMapsParameterNode(singleton)
+    def onReload(self) -> None:
+        """Reload the module with all its files."""
+        self.cleanup()
+        Reloading.forgetModules()
+        super().onReload()

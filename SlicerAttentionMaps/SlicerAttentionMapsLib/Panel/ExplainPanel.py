@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..i18n import _
+from . import InputPanel, MethodPanel, QuestionPanel, SetupPanel
+from .Control import Control
+from .TimeLeft import inWords
+
 if TYPE_CHECKING:
     from .Control import Controls
     from .State import PanelState
@@ -33,6 +38,49 @@ class ExplainState:
     caption: str = ""
 
 
+def problem(state: PanelState) -> str:
+    """Return why nothing can be explained now, in one sentence; empty if it can."""
+    for section in (SetupPanel, InputPanel, QuestionPanel, MethodPanel):
+        found = section.problem(state)
+        if found:
+            return found
+    return ""
+
+
 def controls(state: PanelState) -> Controls:
     """Return what each widget of the section shows."""
-    return {}
+    explain, why = state.explain, problem(state)
+    toolTip = why or _("Compute the map and lay it over the scan in the slice views.")
+    if explain.running:
+        toolTip = _("A question is being answered; cancel it to ask another.")
+    return {
+        "explainButton": Control(
+            enabled=not why and not explain.running, toolTip=toolTip, visible=True
+        ),
+        "cancelButton": Control(
+            enabled=explain.running and not explain.canceling,
+            toolTip=_("Stop what is being computed; the scene stays as it is."),
+        ),
+        "explainProblemLabel": Control(text=why, visible=bool(why) and not explain.running),
+        "explainProgressBar": Control(
+            visible=explain.running, value=round(100 * min(1.0, max(0.0, explain.fraction)))
+        ),
+        "explainMessageLabel": Control(visible=explain.running, text=doing(explain)),
+        "captionLabel": Control(
+            text=explain.caption, visible=bool(explain.caption) and not explain.running
+        ),
+        "logText": Control(text=explain.log),
+        "copyLogButton": Control(enabled=bool(explain.log)),
+    }
+
+
+def doing(explain: ExplainState) -> str:
+    """Return what is being done and how long it will take."""
+    if explain.canceling:
+        return _("Canceling")
+    message = explain.message or _("Starting")
+    if explain.secondsLeft is None:
+        return message
+    return _("{message}, about {time} left").format(
+        message=message, time=inWords(explain.secondsLeft)
+    )

@@ -15,11 +15,7 @@ from .SetupPanel import SetupState
 
 @dataclass(frozen=True)
 class PanelState:
-    """What every section knows: plain data, read afresh whenever something changes.
-
-    Attributes:
-        messages: what went wrong and was not dismissed yet, the last one first.
-    """
+    """What every section knows: plain data, read afresh whenever something changes."""
 
     setup: SetupState = field(default_factory=SetupState)
     input: InputState = field(default_factory=InputState)
@@ -28,4 +24,3 @@ class PanelState:
     explain: ExplainState = field(default_factory=ExplainState)
     result: ResultState = field(default_factory=ResultState)
     compare: CompareState = field(default_factory=CompareState)
-    messages: tuple[str, ...] = ()
