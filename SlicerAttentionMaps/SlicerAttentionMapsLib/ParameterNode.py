@@ -35,6 +35,8 @@ class SlicerAttentionMapsParameterNode:
         truthSegments: IDs of its segments as a JSON list; empty for all.
         threshold: where a map's region ends, for metrics and the segmentation: "otsu" or a share.
         compareThreshold: the same for metrics.
+        compareMaps: which maps are compared with the ground truth.
+        plotMetric: title of the metric that is plotted; empty for all.
     """
 
     volumes: list[slicer.vtkMRMLVolumeNode]
@@ -63,3 +65,5 @@ class SlicerAttentionMapsParameterNode:
     truthSegments: str = "[]"
     threshold: str = "0.5"
     compareThreshold: str = "otsu"
+    compareMaps: Annotated[str, Choice(["all", "current"])] = "all"
+    plotMetric: str = ""
