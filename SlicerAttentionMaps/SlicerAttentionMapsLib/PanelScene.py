@@ -45,6 +45,8 @@ class PanelScene:
         self._panel.requestRefresh()
 
     def _onStartClose(self, caller, event) -> None:
+        if self._panel.sections is not None:
+            self._panel.sections.question.leave()
         self._panel.logic.forget()
 
     def _onNewScene(self, caller, event) -> None:

@@ -86,7 +86,7 @@ def maskFromRoi(roiNode, referenceNode):
 
 
 def pointFromMarkup(markupsNode) -> tuple[float, float, float]:
-    """Return the world RAS position in mm of the last point of a markups node.
+    """Return the world RAS position in mm of the last placed point of a markups node.
 
     Raises:
         TargetError: If it has none.
@@ -95,6 +95,9 @@ def pointFromMarkup(markupsNode) -> tuple[float, float, float]:
     from attention_maps.errors import TargetError
 
     number = markupsNode.GetNumberOfControlPoints()
+    placed = markupsNode.PositionDefined  # others follow the mouse, or are missing
+    while number and markupsNode.GetNthControlPointPositionStatus(number - 1) != placed:
+        number -= 1
     if number == 0:
         raise TargetError(
             f"Expected a point in '{markupsNode.GetName()}', but it has none; place one in a slice "

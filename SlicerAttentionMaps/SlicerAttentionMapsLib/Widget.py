@@ -105,6 +105,10 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         """Start anew with the present interpreter, device and threads, at the next question."""
         self._worker.renew()
 
+    def wakeWorker(self) -> None:
+        """Take what comes from the worker often: something was asked just now."""
+        self._worker.wake()
+
     def state(self) -> PanelState:
         """Return what all sections know now."""
         return PanelState(*(section.state() for section in self.sections))
@@ -113,14 +117,14 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         """Show the present state in all sections."""
         if self.sections is None:
             return
-        try:
-            self.sections.input.choose(self.state())
-            state = self.state()
-            for section in self.sections:
-                section.show(state)
-        except Exception as error:
-            self.showError(error)
+        self.guarded(self._refresh)()
         self._worker.wake()
+
+    def _refresh(self) -> None:
+        self.sections.input.choose(self.state())
+        state = self.state()
+        for section in self.sections:
+            self.guarded(section.show)(state)
 
     def requestRefresh(self, *_) -> None:
         """Refresh once control is back in the event loop, however often this is called."""
@@ -168,6 +172,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def exit(self) -> None:
         """Let others work; what is being computed goes on."""
         self.moduleShown = False
+        self.sections.question.leave()
         self.requestRefresh()
 
     def cleanup(self) -> None:
@@ -175,6 +180,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         if self.sections is None:
             return
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
+        self.sections.question.leave()
         self.moduleShown = False
         self._refreshTimer.stop()
         self._refreshTimer = None
