@@ -14,10 +14,11 @@ from .EnginePath import ensureEngine
 from .KeptSessions import KeptSessions
 from .LogicAnalysis import AnalysisActions
 from .LogicMaps import MapActions
+from .LogicModel import ModelActions
 from .SceneTransaction import removeNewNodesOnError
 
 
-class SlicerAttentionMapsLogic(MapActions, AnalysisActions):
+class SlicerAttentionMapsLogic(MapActions, AnalysisActions, ModelActions):
     """Explain models on volumes of the scene; keeps the last forward passes for the next question.
 
     What is done with maps that were made is in `MapActions` and `AnalysisActions`.
