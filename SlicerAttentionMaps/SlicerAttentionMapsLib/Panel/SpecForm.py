@@ -31,6 +31,7 @@ class FormField:
         kind: "names", "numbers" (both separated by commas), "number", "text" or "choice".
         toolTip: what is meant.
         choices: of a choice, the values as JSON; the first one leaves the field out.
+        empty: what is meant where nothing is entered.
     """
 
     name: str
@@ -38,6 +39,7 @@ class FormField:
     kind: str
     toolTip: str
     choices: tuple[Item, ...] = field(default=())
+    empty: str = ""
 
 
 def _choices(nothing: str, *values: tuple[str, str]) -> tuple[Item, ...]:
@@ -66,28 +68,28 @@ FIELDS = (
     )),
     FormField("channels", _("Channels"), "names", _(
         "Names of the input channels in the network's order, such as T1, T1Gd, T2, FLAIR."
-    )),
+    ), empty=_("any")),
     FormField("class_names", _("Classes"), "names", _(
         "Names of the classes in the order of the network's output."
-    )),
+    ), empty=_("numbered")),
     FormField("background", _("Background"), "number", _(
         "Index of the background class. Empty: 0 for a segmentation whose classes exclude each "
         "other, otherwise none."
-    )),
+    ), empty=_("found out")),
     FormField("orientation", _("Orientation"), "text", _(
         "Where the image axes point that the network was trained on, such as RAS or LPS. Empty: as "
         "the volume is."
-    )),
+    ), empty=_("as the volume is")),
     FormField("spacing", _("Spacing (mm)"), "numbers", _(
         "Voxel size that the volume is resampled to, along these axes. Empty: as the volume is."
-    )),
+    ), empty=_("as the volume is")),
     FormField("input_size", _("Input size"), "text", _(
         "Number of voxels that the network takes: 128, 128, 128 resizes the volume to it, "
         "'pad 128, 128, 128' pads or crops, 'multiple of 16' pads. Empty: any."
-    )),
+    ), empty=_("any")),
     FormField("patch_size", _("Window size"), "numbers", _(
         "Size of the sliding window. Empty: the whole volume at once."
-    )),
+    ), empty=_("the whole volume")),
     FormField("intensity", _("Intensities"), "choice", _(
         "How voxel values are brought to what the network was trained on."
     ), (
@@ -107,7 +109,8 @@ FIELDS = (
     FormField("output_is", _("Output"), "choice", _("What the network returns."), _choices(
         _("found out"), ("logits", _("logits")), ("probabilities", _("probabilities")),
     )),
-    FormField("layer", _("Layer"), "text", _("Layer that is explained by default.")),
+    FormField("layer", _("Layer"), "text", _("Layer that is explained by default."),
+              empty=_("automatic")),
 )  # fmt: skip
 NAMES = tuple(entry.name for entry in FIELDS)
 

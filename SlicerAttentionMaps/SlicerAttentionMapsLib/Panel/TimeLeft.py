@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 _WINDOW_SECONDS = 20.0
 _LEAST_SECONDS = 1.5
-_LEAST_SHARE = 0.02
+_LEAST_SHARE = 0.05
 
 
 class TimeLeft:
     """Estimates the time left from the fractions that were reported.
 
     The pace of the last seconds counts, not that since the start: loading and computing go at
-    different speeds. What is shown falls with the clock between two reports.
+    different speeds, and before the first share is done nothing can be learnt. What is shown falls
+    with the clock between two reports.
 
     Args:
         clock: seconds from any start on.
@@ -35,7 +36,7 @@ class TimeLeft:
     def report(self, fraction: float) -> None:
         """Note a share of the work, 0..1; a step back begins anew."""
         now = self._clock()
-        if fraction < self._points[-1][1]:
+        if fraction < self._points[-1][1] or self._points[-1][1] == 0.0:
             self._points.clear()
         self._points.append((now, fraction))
         while len(self._points) > 2 and self._isEnough(now, fraction):

@@ -73,9 +73,9 @@ class ExplainSection:
                 method,
                 layer,
                 options,
-                onProgress=self._onProgress,
-                onDone=self._onDone,
-                onError=self._onError,
+                onProgress=panel.guarded(self._onProgress),
+                onDone=panel.guarded(self._onDone),
+                onError=panel.guarded(self._onError),
             )
         except Exception:
             self._end()

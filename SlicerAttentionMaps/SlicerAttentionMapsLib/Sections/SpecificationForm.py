@@ -48,7 +48,7 @@ class SpecificationForm:
         rows.setSpacing(0)
         rows.addWidget(editor)
         rows.addWidget(problem)
-        title = qt.QLabel(label)
+        title = qt.QLabel(f"{label}:")
         for widget in (title, editor):
             widget.toolTip = toolTip
         layout.addRow(title, cell)
@@ -56,6 +56,7 @@ class SpecificationForm:
 
     def _line(self, entry):
         editor = qt.QLineEdit()
+        editor.placeholderText = entry.empty
 
         def finished():
             if editor.modified:

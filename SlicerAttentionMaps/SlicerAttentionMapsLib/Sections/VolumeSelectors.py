@@ -39,7 +39,7 @@ class VolumeSelectors:
             selector.setVisible(isShown)
             if isShown:
                 text, control = controls[position]
-                label.text = text
+                label.text = f"{text}:"
                 Binding.show(selector, control)
 
     def _make(self) -> None:
@@ -68,5 +68,5 @@ class VolumeSelectors:
             proxy = selector.sortFilterProxyModel()
             if list(proxy.hiddenNodeIDs) != hidden:
                 blocked = selector.blockSignals(True)
-                proxy.setHiddenNodeIDs(hidden)
+                proxy.hiddenNodeIDs = hidden
                 selector.blockSignals(blocked)
