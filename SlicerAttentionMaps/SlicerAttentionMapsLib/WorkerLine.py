@@ -34,8 +34,7 @@ class WorkerLine:
     @property
     def answer(self):
         """The network's answer on the chosen volumes, a `WorkerAnswer`; None if not known yet."""
-        key = self._subject.volumesKey, self._subject.modelKey
-        return self._answer if self._answer is not None and key == self._answerKey else None
+        return self._answer if self._answerKey == self._subject.key else None
 
     def choose(self, volumeNodes, modelPath, spec=None, device: str = "auto") -> None:
         """Say what the next questions are about; loads the model and lists its layers.

@@ -2,7 +2,7 @@
 
 import logging
 
-from . import Maps, ResultNodes
+from . import Maps, ResultNodes, SliceViews
 from .SceneTransaction import AddedNodes
 
 
@@ -39,7 +39,10 @@ def addNodes(
         yield
         if show and nodes:
             with added.noted():
-                Maps.show(nodes[0], opacity=opacity, legend=True)
+                SliceViews.layOver(scanNode, nodes[0], opacity=opacity)
+            yield
+            with added.noted():
+                Maps.showLegend(nodes[0], visible=True)
     except BaseException:
         added.remove()
         raise

@@ -10,8 +10,10 @@ while session.pending:  # in the application a timer does this
 from . import WorkerNodes
 from .EnginePath import ensureEngine
 from .LiveQuestions import LiveQuestions
+from .WorkerComparison import WorkerComparison
 from .WorkerLine import WorkerLine
 from .WorkerQuestion import WorkerQuestion
+from .WorkerSubject import WorkerSubject
 from .WorkerTargets import targetFor
 
 
@@ -88,14 +90,25 @@ class WorkerSession(WorkerLine):
 
         def send() -> None:
             asked = targetFor(question.subject, self.model, target, className, component)
-            sending = self._callbacks(question, on_done=lambda maps: question.maps.extend(maps))
+            known = self._answerOf(question)
+
+            def add(answer) -> None:
+                self._addNodes(question, answer, shown)
+
+            def made(maps) -> None:
+                question.maps.extend(maps)
+                if known is not None:
+                    add(known)
+
+            sending = self._callbacks(question, on_done=made)
             question.requests.append(
                 self._client.explain(
                     method, layer, asked, options=options, batch_size=batchSize,
                     on_progress=question.report, **sending,
                 )
             )  # fmt: skip
-            self._requestAnswer(question, lambda answer: self._addNodes(question, answer, shown))
+            if known is None:
+                self._requestAnswer(question, add)
 
         return self._begin(question, send)
 
@@ -111,6 +124,43 @@ class WorkerSession(WorkerLine):
             self._subject, "answer", onProgress=onProgress, onDone=onDone, onError=onError
         )
         return self._begin(question, lambda: self._requestAnswer(question, question.finish))
+
+    def evaluate(
+        self,
+        mapNodes,
+        segmentationNode,
+        segmentIds,
+        metrics=None,
+        threshold="otsu",
+        *,
+        onProgress=None,
+        onDone=None,
+        onError=None,
+    ) -> WorkerQuestion:
+        """Hold maps against segments of ground truth; needs neither volumes nor a model.
+
+        Args:
+            mapNodes, segmentationNode, segmentIds, metrics, threshold: as in
+                `SlicerAttentionMapsLogic.evaluate`.
+            onProgress: called with a fraction 0..1 and the map that is compared.
+            onDone: called with the new table node.
+            onError: called with the one error that ended it.
+        """
+        question = WorkerQuestion(
+            WorkerSubject(), "compare", onProgress=onProgress, onDone=onDone, onError=onError
+        )
+        self._questions.append(question)
+        self._note("compare: asked")
+        try:
+            client = self._started()
+            WorkerComparison(
+                client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold,
+                self._readable,
+            ).ask()  # fmt: skip
+        except Exception as error:
+            self._failed.append((question, self._readable(error)))
+        self._changed()
+        return question
 
     def live(
         self, target, method="grad_cam", layer="auto", options=None, onMap=None, **more
@@ -198,7 +248,7 @@ class WorkerSession(WorkerLine):
 
     def _requestAnswer(self, question: WorkerQuestion, then) -> None:
         """Give the answer to `then`, once the requests before are done."""
-        key = question.subject.volumesKey, self._modelKey
+        key = question.subject.key
 
         def got(answer) -> None:
             if not question.done:
@@ -207,6 +257,10 @@ class WorkerSession(WorkerLine):
 
         sending = self._callbacks(question, on_done=got)
         question.requests.append(self._client.answer(on_progress=question.report, **sending))
+
+    def _answerOf(self, question: WorkerQuestion):
+        """Return the answer that a question needs where it is known already."""
+        return self._answer if self._answerKey == question.subject.key else None
 
     def _addNodes(self, question: WorkerQuestion, answer, shown: dict) -> None:
         question.report(1.0, "Adding maps to the scene")

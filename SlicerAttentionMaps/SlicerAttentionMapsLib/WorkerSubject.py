@@ -45,6 +45,11 @@ class WorkerSubject:
         return hashlib.sha256(repr(states).encode()).hexdigest() if states else ""
 
     @property
+    def key(self) -> tuple:
+        """What changes when anything does that an answer depends on."""
+        return self.volumesKey, self.modelKey
+
+    @property
     def scanNode(self):
         """The volume that results are laid over."""
         return self.volumeNodes[0] if self.volumeNodes else None

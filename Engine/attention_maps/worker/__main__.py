@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from attention_maps.worker.messages import Reply
 
 
+NICENESS = 5
+
+
 class Channel:
     """Standard input and output, kept for messages.
 
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, nargs="*", help="folders of shared arrays")
     chosen = parser.parse_args()
     channel = Channel()
+    _make_way()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the client's to handle
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -69,6 +73,12 @@ def main() -> None:
         watch_parent(chosen.parent, leave)
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     server.serve()
+
+
+def _make_way() -> None:
+    """Let programs that a person works with go first (on Windows the client sees to it)."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ logger = logging.getLogger(__name__)
 
 SECONDS_TO_LEAVE = 0.4
 LINES_OF_LOG = 50
+# Not by PYTHONPATH, which a launcher in front of the interpreter may set anew.
+RUN = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('attention_maps.worker', run_name='__main__', alter_sys=True)"
+)
 
 
 class WorkerEndedError(WorkerError):
@@ -183,15 +188,15 @@ def _start(
     home = str(Path(attention_maps.__file__).parents[1])
     given = {**os.environ, **environment}
     variables = {name: value for name, value in given.items() if value is not None}
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [home, variables.get("PYTHONPATH")]))
     command = [
-        os.fspath(interpreter), "-P", "-m", "attention_maps.worker", "--parent", str(os.getpid()),
+        os.fspath(interpreter), "-P", "-c", RUN, home, "--parent", str(os.getpid()),
         "--folder", *map(str, folders),
     ]  # fmt: skip
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         bufsize=0, env=variables,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
     )  # fmt: skip
 
 

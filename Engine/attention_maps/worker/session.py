@@ -136,9 +136,7 @@ class Session:
         )
         return messages.Done(message.id, {"metrics": found})
 
-    def _shared_map(
-        self, number: int, result: AttentionMap, *, with_raw: bool
-    ) -> messages.MapMade:
+    def _shared_map(self, number: int, result: AttentionMap, *, with_raw: bool) -> messages.MapMade:
         placed = replace(result).image  # of a copy, so that it is not kept beside the shared one
         raw = self._folder.share_image(result.raw.array, result.raw.affine) if with_raw else None
         extremes = float(placed.array.min()), float(placed.array.max())
