@@ -87,6 +87,13 @@ class MapActions:
         """
         SliceViews.setOpacity(self.scene, opacity)
 
+    def opacity(self) -> float | None:
+        """Return the opacity of the maps over the scan; None where there are no slice views.
+
+        logic.setOpacity(1 - (logic.opacity() or 0))
+        """
+        return SliceViews.opacityOf(self.scene)
+
     def setHiddenFraction(self, mapNode, fraction: float) -> None:
         """Hide values below a share of the largest absolute one, in slice and 3D views.
 
@@ -152,6 +159,13 @@ class MapActions:
         else:
             MapRendering.hide(mapNode)
 
+    def isShownIn3D(self, mapNode) -> bool:
+        """Return whether the 3D views show a map.
+
+        logic.showIn3D(overlay, not logic.isShownIn3D(overlay))
+        """
+        return MapRendering.isShown(mapNode)
+
     def jumpToMaximum(self, mapNode):
         """Cut the slice views through a map's largest absolute value.
 
@@ -189,6 +203,13 @@ class MapActions:
         names = logic.layers(overlay)
         """
         return LayerSequence.layers(mapNode)
+
+    def layerIndex(self, mapNode) -> int:
+        """Return which of its layers a map shows, from 0.
+
+        name = logic.layers(overlay)[logic.layerIndex(overlay)]
+        """
+        return LayerSequence.layerIndex(mapNode)
 
     def showLayer(self, mapNode, layer: int | str) -> None:
         """Show another layer of a map, by its name or number from 0.

@@ -120,6 +120,11 @@ def setColorTable(mapNode, colorNodeId: str) -> None:
     displayNodeOf(mapNode).SetAttribute(COLORS_ATTRIBUTE, colorNodeId or None)
 
 
+def hasOwnColors(mapNode) -> bool:
+    """Return whether a map has the colors that suit its method."""
+    return not displayNodeOf(mapNode).GetAttribute(COLORS_ATTRIBUTE)
+
+
 def colorTableOf(mapNode):
     """Return the table that a map's colors are taken from: the chosen one, or its method's."""
     scene = mapNode.GetScene()

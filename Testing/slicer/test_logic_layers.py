@@ -9,9 +9,9 @@ from slicer_places import PLACES, mapOf, nodeIds, worldOfHottest
 pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=ImportError)
 
 import attention_maps as am
+from slicer_maps import addMap
 from SlicerAttentionMapsLib import SceneFile
 from SlicerAttentionMapsLib.SceneSetup import nodesByClass
-from slicer_maps import addMap
 
 pytestmark = [pytest.mark.slicer, pytest.mark.usefixtures("viewedScene")]
 
@@ -52,7 +52,7 @@ def test_every_layer_shows_its_own_voxels_name_and_range(scene, logic, stacked, 
     logic.showLayer(stacked, 2)
     assert mapOf(stacked).max() == 0
     assert "No evidence" in logic.caption(stacked)
-    with pytest.raises(am.LayerError, match="below 3, got 'enc.9'"):
+    with pytest.raises(am.LayerError, match=r"below 3, got 'enc\.9'"):
         logic.showLayer(stacked, "enc.9")
 
 
