@@ -36,6 +36,7 @@ def fitBox(roiNode, volumeNode) -> None:
     display = roiNode.GetDisplayNode()
     display.SetHandlesInteractive(True)
     display.SetFillOpacity(0.1)  # what lies in it is to be seen
+    display.SetPropertiesLabelVisibility(False)
 
 
 def _crossing(scene):

@@ -160,6 +160,7 @@ def test_layers_are_nested_in_execution_order():
     assert (init.kind, init.size, init.enabled) == ("Sequential", "16 x 32 x 32 x 16", True)
     assert [child.key for child in init.children] == ["init.0"]
     assert found["init.0"].label == "0"
+    assert (found["init.0"].size, found["head"].size) == ("16 x 32^3", "2")
     assert found["init.0"].toolTip == "init.0"
     assert found["up"].enabled is False
     assert found["up"].toolTip == "A group of layers: choose among those below it."

@@ -128,12 +128,20 @@ def _row(branch: _Branch, name: str, label: str, spacing) -> LayerRow:
         name,
         label,
         kind=info.kind,
-        size=_times(info.shape[1:]),
+        size=_sizeOf(info.shape),
         step=_step(info.stride, spacing),
         toolTip=tip,
         enabled=info.explainable,
         children=children,
     )
+
+
+def _sizeOf(shape: Sequence[int]) -> str:
+    """Return channels and voxels in few letters: the panel is narrow."""
+    voxels = shape[2:]
+    if len(voxels) > 1 and len(set(voxels)) == 1:
+        return f"{shape[1]} x {voxels[0]}^{len(voxels)}"
+    return _times(shape[1:])
 
 
 def _step(stride: Sequence[float] | None, spacing: Sequence[float] | None) -> str:
