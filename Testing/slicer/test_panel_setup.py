@@ -50,9 +50,9 @@ def test_all_is_well():
     assert shown["checkWorkerButton"].enabled is True
 
 
-def test_nothing_is_decided_about_a_section_that_a_person_opened():
+def test_the_section_opens_for_a_problem_and_is_never_closed_under_the_hands():
     assert controls(state(shownReady=True))["setupSection"].checked is None
-    assert controls(state(shownReady=False))["setupSection"].checked is False
+    assert controls(state(shownReady=False))["setupSection"].checked is None
     missing = found(torch=None)
     assert controls(state(missing, shownReady=False))["setupSection"].checked is None
     assert controls(state(missing, shownReady=True))["setupSection"].checked is True
@@ -107,7 +107,7 @@ def test_packages_are_listed_with_versions():
     assert listed["pydantic"].version == "1.10 (too old, expected 2.6)"
     assert listed["numpy"].version == "installed"
     assert listed["SimpleITK"].version == "2.5.0"
-    assert listed["typer"].purpose == "the command line (not needed here)"
+    assert listed["typer"].purpose == "the command line (optional)"
     assert listed["torch"].purpose == "runs the networks"
 
 

@@ -27,7 +27,8 @@ class SetupState:
         checking: whether it is being asked.
         checkError: why it did not answer.
         installing: whether packages are being installed.
-        shownReady: what was shown last: all is well, or not; None at first.
+        shownReady: what was shown last: all is well, or not; None at first, and once packages
+            were installed.
     """
 
     packages: tuple[Package, ...] = ()
@@ -89,7 +90,7 @@ def rows(state: PanelState) -> tuple[Row, ...]:
             version=_version(package),
             purpose=package.requirement.purpose
             if package.requirement.required
-            else _("{purpose} (not needed here)").format(purpose=package.requirement.purpose),
+            else _("{purpose} (optional)").format(purpose=package.requirement.purpose),
             isProblem=package.requirement.required and not package.isFine,
             isAbsent=not package.requirement.required and not package.installed,
         )
@@ -106,7 +107,7 @@ def controls(state: PanelState) -> Controls:
     return {
         "setupSection": Control(
             text=_("Setup: {summary}").format(summary=_summary(setup)) if ready else _("Setup"),
-            checked=None if ready == setup.shownReady else not ready,
+            checked=_isOpen(ready, setup.shownReady),
         ),
         "setupStatusLabel": Control(text=trouble or _("All that is needed is installed.")),
         "installPackagesButton": Control(
@@ -124,6 +125,13 @@ def controls(state: PanelState) -> Controls:
         "interpreterPathLineEdit": Control(text=setup.choices.interpreter),
         "threadsSpinBox": Control(value=setup.choices.threads),
     }
+
+
+def _isOpen(ready: bool, shownReady: bool | None) -> bool | None:
+    """Open where there is something to do, closed at first where there is not; else as it is."""
+    if shownReady is None:
+        return not ready
+    return True if shownReady and not ready else None
 
 
 def _toInstall(setup: SetupState) -> tuple[Package, ...]:

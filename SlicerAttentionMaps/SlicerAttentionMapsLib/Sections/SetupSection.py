@@ -11,6 +11,8 @@ from ..PackageInstaller import InstallError, PackageInstaller
 from ..Panel.SetupPanel import SetupState, controls, problem, rows
 from ..SlicerPackages import SlicerPackages
 
+_MILLISECONDS_OF_TYPING = 600
+
 
 class SetupSection:
     """Binds the section's widgets.
@@ -27,11 +29,20 @@ class SetupSection:
         )
         self._shownRows = None
         ui = panel.ui
-        ui.installPackagesButton.connect("clicked()", self.onInstall)
-        ui.checkWorkerButton.connect("clicked()", self.onCheck)
-        ui.deviceComboBox.connect("currentIndexChanged(int)", self.onDevice)
-        ui.interpreterPathLineEdit.connect("currentPathChanged(QString)", self.onInterpreter)
-        ui.threadsSpinBox.connect("valueChanged(int)", self.onThreads)
+        ui.installPackagesButton.connect("clicked()", panel.guarded(self.onInstall))
+        ui.checkWorkerButton.connect("clicked()", panel.guarded(self.onCheck))
+        ui.deviceComboBox.connect("currentIndexChanged(int)", panel.guarded(self.onDevice))
+        ui.interpreterPathLineEdit.connect(
+            "currentPathChanged(QString)", panel.guarded(self.onInterpreter)
+        )
+        ui.interpreterPathLineEdit.connect(
+            "validInputChanged(bool)", panel.guarded(self.onInterpreterValidity)
+        )
+        ui.threadsSpinBox.connect("valueChanged(int)", panel.guarded(self.onThreads))
+        self._renewTimer = qt.QTimer(ui.setupSection)
+        self._renewTimer.setSingleShot(True)
+        self._renewTimer.setInterval(_MILLISECONDS_OF_TYPING)
+        self._renewTimer.connect("timeout()", panel.renewWorker)
 
     def state(self) -> SetupState:
         """Return what the section knows; nothing is looked up again until something changes."""
@@ -42,6 +53,7 @@ class SetupSection:
         apply(self._panel.ui, controls(state))
         self._showRows(rows(state))
         self._state = replace(self._state, shownReady=not problem(state))
+        self._askWhoRunsAlready()
 
     def onInstall(self) -> None:
         """Install what is missing, after one question."""
@@ -53,17 +65,26 @@ class SetupSection:
             installed = False
             self._panel.showError(error)
         finally:
-            self._state = replace(self._state, installing=False, packages=Dependencies.packages())
+            self._state = replace(
+                self._state, installing=False, packages=Dependencies.packages(), shownReady=None
+            )
             self._panel.requestRefresh()
         if installed:
-            self._renewWorker()
+            self._renewWorkerSoon()
             self.onCheck()
 
     def onCheck(self) -> None:
         """Ask the worker what it finds; that starts it, where it does not run."""
+        if self._renewTimer.active:
+            self._renewTimer.stop()
+            self._panel.renewWorker()
         self._state = replace(self._state, checking=True, checkError="")
         self._panel.requestRefresh()
-        self._panel.worker.environment(self._onEnvironment, self._onNoEnvironment)
+        worker = self._panel.worker
+        worker.environment(
+            lambda environment: self._onAnswer(worker, environment=environment),
+            lambda error: self._onAnswer(worker, checkError=str(error)),
+        )
 
     def onDevice(self, index: int) -> None:
         """Keep the device for the next questions."""
@@ -75,12 +96,17 @@ class SetupSection:
         """Keep the interpreter, and start anew with it."""
         if path != self._state.choices.interpreter:
             self._keep(interpreter=path)
-            self._renewWorker()
+            self._renewWorkerSoon()
+
+    def onInterpreterValidity(self, _isValid: bool) -> None:
+        """Go back to Slicer's own Python when the path is cleared, which is no path to tell."""
+        if not self._panel.ui.interpreterPathLineEdit.currentPath:
+            self.onInterpreter("")
 
     def onThreads(self, threads: int) -> None:
         """Keep the number of threads, and start anew with it."""
         self._keep(threads=threads)
-        self._renewWorker()
+        self._renewWorkerSoon()
 
     def _keep(self, **changes) -> None:
         choices = replace(self._state.choices, **changes)
@@ -88,18 +114,21 @@ class SetupSection:
         self._state = replace(self._state, choices=choices)
         self._panel.requestRefresh()
 
-    def _renewWorker(self) -> None:
-        """What the old worker said of itself no longer holds."""
+    def _renewWorkerSoon(self) -> None:
+        """Start anew once a person has finished typing; what the old worker said is over."""
         self._state = replace(self._state, environment={}, checkError="", checking=False)
-        self._panel.renewWorker()
+        self._renewTimer.start()
 
-    def _onEnvironment(self, environment) -> None:
-        self._state = replace(self._state, environment=environment, checking=False)
-        self._panel.requestRefresh()
+    def _askWhoRunsAlready(self) -> None:
+        """Ask a worker that runs for another reason which devices there are."""
+        known = self._state.environment or self._state.checkError
+        if self._panel.worker.model is not None and not known and not self._state.checking:
+            self.onCheck()
 
-    def _onNoEnvironment(self, error) -> None:
-        self._state = replace(self._state, checking=False, checkError=str(error))
-        self._panel.requestRefresh()
+    def _onAnswer(self, worker, **known) -> None:
+        if worker is self._panel.worker:  # and not one that has been ended meanwhile
+            self._state = replace(self._state, checking=False, **known)
+            self._panel.requestRefresh()
 
     def _showRows(self, listed) -> None:
         """List the packages; the list is as high as its lines."""
@@ -118,7 +147,7 @@ class SetupSection:
             if row.isProblem:
                 item.setIcon(0, warning)
             tree.addTopLevelItem(item)
-        for column in range(tree.columnCount):
+        for column in range(tree.columnCount - 1):
             tree.resizeColumnToContents(column)
-        height = tree.sizeHintForRow(0) * (len(listed) + 1) + tree.header().sizeHint.height()
-        tree.setFixedHeight(height)
+        lines = tree.sizeHintForRow(0) * len(listed) + tree.header().sizeHint.height()
+        tree.setFixedHeight(lines + 2 * tree.frameWidth)
