@@ -1,4 +1,4 @@
-"""Questions that follow the crosshair: one is asked, the newest one waits, older ones are gone."""
+"""Questions that follow the crosshair: the worker has the newest one, older ones are gone."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ from . import LiveMap
 from .WorkerQuestion import WorkerQuestion
 from .WorkerTargets import targetFor
 
-MOST_ON_THE_WAY = 2
+# One that is answered, one that waits, and the one that replaces it.
+MOST_ON_THE_WAY = 3
 
 
 @dataclass
@@ -97,6 +98,7 @@ class LiveQuestions:
             except Exception as error:  # whatever the scene refuses ends the question
                 question.fail(session._readable(error))
                 return
+            session._noteCurrent(question)
             if asked.onMap is not None:
                 asked.onMap(node)
 

@@ -29,6 +29,8 @@ class WorkerLine:
         self._layersKey: tuple = ()
         self._answer = None
         self._answerKey: tuple = ()
+        self._sentKey: tuple = ()
+        self._currentKey: tuple = ()
         self._events: deque = deque(maxlen=LINES_OF_LOG)
 
     @property
@@ -82,7 +84,7 @@ class WorkerLine:
         self._client = None
         self.model, self.layers, self._answer = None, None, None
         self.modelLoading = self.layersLoading = False
-        self._modelKey = self._layersKey = self._answerKey = ()
+        self._modelKey = self._layersKey = self._answerKey = self._currentKey = ()
 
     def _started(self):
         """Return the client; its worker starts with the first request."""
@@ -105,6 +107,7 @@ class WorkerLine:
         subject, key = self._subject, self._subject.modelKey
         self._modelKey, self._layersKey = key, ()
         self.model, self.modelError, self.layers, self._answer = None, "", None, None
+        self._answerKey = self._currentKey = ()
         self.modelLoading = self.layersLoading = False
         if not subject.modelPath:
             self._changed()
@@ -154,8 +157,12 @@ class WorkerLine:
         Everything is under way at once where the model is known; else its number of axes, which
         tells how volumes become images, is waited for.
         """
-        subject = question.subject
-        client = self._started()
+        subject, client = question.subject, self._started()
+        question.key = subject.key
+        if client.pid is not None and question.key == self._currentKey:
+            send()
+            return
+        self._sentKey, self._currentKey = question.key, ()
         known = self.model is not None and subject.modelKey == self._modelKey
 
         def go(summary: dict) -> None:
@@ -181,6 +188,11 @@ class WorkerLine:
         if known:
             go(self.model)
 
+    def _noteCurrent(self, question) -> None:
+        """Note that the worker has got what this question was about, as it has answered it."""
+        if question.key == self._sentKey:
+            self._currentKey = question.key
+
     def _callbacks(self, question, **more) -> dict:
         """Return what a request tells: the first error of all ends the question."""
         return {"on_error": lambda error: question.fail(self._readable(error)), **more}
@@ -189,7 +201,7 @@ class WorkerLine:
         """Let go of the volumes' voxels."""
         if self._client is not None:
             self._client.forget_image()
-        self._answer = None
+        self._answer, self._answerKey, self._currentKey = None, (), ()
 
     def _readable(self, error: Exception) -> Exception:
         """Return an error that says what to do in the panel."""

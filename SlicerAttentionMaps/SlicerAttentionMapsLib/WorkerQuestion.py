@@ -34,6 +34,7 @@ class WorkerQuestion:
         self.message = ""
         self.result = None
         self.error = None
+        self.key: tuple = ()  # of the subject when it was sent
         self.requests: list = []
         self.maps: list = []
         self.work = None  # what is left to do here, step by step

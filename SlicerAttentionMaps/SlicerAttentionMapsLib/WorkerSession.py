@@ -248,11 +248,11 @@ class WorkerSession(WorkerLine):
 
     def _requestAnswer(self, question: WorkerQuestion, then) -> None:
         """Give the answer to `then`, once the requests before are done."""
-        key = question.subject.key
 
         def got(answer) -> None:
             if not question.done:
-                self._answer, self._answerKey = answer, key
+                self._answer, self._answerKey = answer, question.key
+                self._noteCurrent(question)
                 then(answer)
 
         sending = self._callbacks(question, on_done=got)
@@ -260,7 +260,7 @@ class WorkerSession(WorkerLine):
 
     def _answerOf(self, question: WorkerQuestion):
         """Return the answer that a question needs where it is known already."""
-        return self._answer if self._answerKey == question.subject.key else None
+        return self._answer if self._answerKey == question.key else None
 
     def _addNodes(self, question: WorkerQuestion, answer, shown: dict) -> None:
         question.report(1.0, "Adding maps to the scene")

@@ -116,11 +116,11 @@ class Server:
         started = time.monotonic()
         try:
             reply = self._answer(message, reporter)
-            self._spare_next = False
             if _is_live(message):
+                self._spare_next = False
                 self._live_seconds = time.monotonic() - started
         except Cancelled as error:
-            self._spare_next = _is_live(message)
+            self._spare_next = self._spare_next or _is_live(message)
             return _cancelled(message, str(error))
         except ModuleNotFoundError as error:
             text = f"The worker misses the Python package '{error.name}'; install it."
