@@ -12,6 +12,8 @@ from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
 
 __all__ = ["SlicerAttentionMaps", "SlicerAttentionMapsLogic", "SlicerAttentionMapsWidget"]
 
+HOMEPAGE = "https://github.com/AttentionMaps/SlicerAttentionMaps"
+
 
 class SlicerAttentionMaps(ScriptedLoadableModule):
     """The module, as 3D Slicer lists it."""
@@ -22,8 +24,15 @@ class SlicerAttentionMaps(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "Machine Learning")]
         parent.dependencies = []
         parent.contributors = ["AttentionMaps contributors"]
-        parent.helpText = _("Shows which part of a scan a trained network looked at.")
-        parent.acknowledgementText = ""
+        parent.helpText = _(
+            "Shows which part of a scan a trained network looked at: choose a volume and a model "
+            "file, then Explain. Research use only: a map shows what a network computed with, it "
+            "is no proof of disease. See the <a href='{url}'>documentation</a>."
+        ).format(url=HOMEPAGE)
+        parent.acknowledgementText = _(
+            "Please cite the paper of the method that you used; its tooltip names it. The sample "
+            "network is that of deepbet (Fisch et al., 2024, doi:10.1016/j.compbiomed.2024.108845)."
+        )
         icon = resourcePath("Icons/SlicerAttentionMaps.svg")
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))

@@ -52,7 +52,7 @@ def download(source=None):
     except (OSError, ValueError, KeyError) as error:
         slicer.util.errorDisplay(
             _(
-                "The sample data could not be downloaded: {error}\n"
+                "The sample data could not be downloaded: {error}. "
                 "Check the network connection and try again."
             ).format(error=error)
         )
