@@ -45,7 +45,7 @@ class AnalysisActions:
 
         Args:
             tableNode: what `evaluate` returned.
-            metric: title of its column; None for the first over layers, or all as bars.
+            metric: title of its column; None for all.
             show: whether the application's layout shows it.
 
         Returns:

@@ -1,13 +1,15 @@
 """Tables of metrics as plots: lines over layers, or bars of each map."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan, nan
 
 import slicer
 
 from . import ResultNodes
-from .MetricsTable import Row, addNumbers, addTexts, rowsOf
+from .MetricsTable import TEXT_COLUMNS, Row, addNumbers, addTexts, rowsOf
 from .SceneTransaction import removeFromHierarchy
 
+_LAYER = TEXT_COLUMNS.index("Layer")
 _CHART_ROLE = "AttentionMaps.Chart"
 # Color-blind safe (Okabe and Ito, 2008).
 _COLORS = (
@@ -42,20 +44,32 @@ def plotData(rows: list[Row], metric: str | None = None) -> PlotData:
 
     Args:
         rows: of the table.
-        metric: label of the metric to draw over layers; None for the first.
+        metric: label of the metric to draw; None for all.
 
     Returns:
-        One metric over layers, a line per method, question and segment, where one of them was held
-        against a segment at several layers; else all metrics, bars per map.
+        Lines over layers, one per question, method, segment and metric, where one of them was held
+        against a segment at several layers; else bars over metrics, one series per row. What is
+        nowhere a number is left out.
     """
-    layersOf: dict[tuple, list[str]] = {}
-    for row in rows:
-        _, segment, question, method, layer = row.texts
-        layersOf.setdefault((question, method, segment), []).append(layer)
-    if any(len(set(layers)) > 1 for layers in layersOf.values()):
-        return _overLayers(rows, list(layersOf), metric or next(iter(rows[0].values)))
     labels = (metric,) if metric else tuple(rows[0].values)
-    names = _shortest([(row.texts[0], row.texts[1]) for row in rows])
+    layersOf: dict[tuple, set[str]] = {}
+    for row in rows:
+        layersOf.setdefault(_questionOf(row), set()).add(row.texts[_LAYER])
+    lines = any(len(layers) > 1 for layers in layersOf.values())
+    data = _overLayers(rows, labels) if lines else _overMetrics(rows, labels)
+    series = {
+        name: numbers for name, numbers in data.series.items() if not all(map(isnan, numbers))
+    }
+    return replace(data, series=series)
+
+
+def _questionOf(row: Row) -> tuple[str, ...]:
+    _, segment, question, method, _ = row.texts
+    return question, method, segment
+
+
+def _overMetrics(rows: list[Row], labels: tuple[str, ...]) -> PlotData:
+    names = _shortest([row.texts[:2] for row in rows])
     series = {
         name: tuple(row.values[label] for label in labels)
         for name, row in zip(names, rows, strict=True)
@@ -63,14 +77,20 @@ def plotData(rows: list[Row], metric: str | None = None) -> PlotData:
     return PlotData(False, "Maps and ground truth", "Metric", labels, series, "value")
 
 
-def _overLayers(rows: list[Row], lines: list[tuple], metric: str) -> PlotData:
-    layers = tuple(dict.fromkeys(row.texts[4] for row in rows))
-    found = {(row.texts[2:4] + row.texts[1:2], row.texts[4]): row.values[metric] for row in rows}
+def _overLayers(rows: list[Row], labels: tuple[str, ...]) -> PlotData:
+    layers = tuple(dict.fromkeys(row.texts[_LAYER] for row in rows))
+    found = {
+        (*_questionOf(row), label, row.texts[_LAYER]): row.values[label]
+        for row in rows
+        for label in labels
+    }
+    lines = list(dict.fromkeys(key[:-1] for key in found))
     series = {
-        name: tuple(found.get((line, layer), float("nan")) for layer in layers)
+        name: tuple(found.get((*line, layer), nan) for layer in layers)
         for name, line in zip(_shortest(lines), lines, strict=True)
     }
-    return PlotData(True, f"{metric} over layers", "Layer", layers, series, metric)
+    what = labels[0] if len(labels) == 1 else "Metrics"
+    return PlotData(True, f"{what} over layers", "Layer", layers, series, what)
 
 
 def _shortest(parts: list[tuple[str, ...]]) -> list[str]:

@@ -13,6 +13,9 @@ from ..Panel.Messages import isCancel
 from ..Panel.ResultPanel import thresholdValue
 from ..SceneSetup import nodesByClass
 
+_SHOWN_TEXTS = ("Map", "Segment")
+_WIDEST_NAME = 160
+
 
 class CompareSection:
     """Binds the section's widgets, and asks the worker to compare.
@@ -67,8 +70,7 @@ class CompareSection:
         apply(ui, controls(state))
         table = slicer.mrmlScene.GetNodeByID(compare.table) if compare.table else None
         if ui.metricsTableView.mrmlTableNode() != table:
-            ui.metricsTableView.setMRMLTableNode(table)
-            ui.metricsTableView.resizeColumnsToContents()
+            self._showTable(table)
 
     def onTruth(self, node) -> None:
         """Choose the ground truth, with all its segments."""
@@ -165,6 +167,15 @@ class CompareSection:
         else:
             self._panel.showError(error)
         self._panel.requestRefresh()
+
+    def _showTable(self, table) -> None:
+        """Show the numbers beside the names; the rest of the texts is part of a map's name."""
+        view = self._panel.ui.metricsTableView
+        view.setMRMLTableNode(table)
+        view.resizeColumnsToContents()
+        for column in range(len(TEXT_COLUMNS)):
+            view.setColumnHidden(column, TEXT_COLUMNS[column] not in _SHOWN_TEXTS)
+        view.setColumnWidth(0, min(view.columnWidth(0), _WIDEST_NAME))
 
     def _showSegments(self, segments: tuple[Segment, ...]) -> None:
         if segments == self._segments:
