@@ -3,8 +3,8 @@
 import numpy as np
 
 from .SceneSetup import nodesByClass
+from .SliceViews import STANDARD_VIEWS
 
-_STANDARD_VIEWS = ("Red", "Yellow", "Green")
 _PARALLEL = 1e-3  # volume that the views' normals span
 _SHARE = 1 / 3  # of the scan's length along each axis
 
@@ -43,7 +43,7 @@ def _crossing(scene):
     """Return the point (3,) where the standard views cut each other; None if there is none."""
     normals, offsets = [], []
     for view in nodesByClass(scene, "vtkMRMLSliceNode"):
-        if view.GetLayoutName() not in _STANDARD_VIEWS:
+        if view.GetLayoutName() not in STANDARD_VIEWS:
             continue
         matrix = view.GetSliceToRAS()
         normal = np.array([matrix.GetElement(row, 2) for row in range(3)])

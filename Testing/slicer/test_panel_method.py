@@ -196,6 +196,8 @@ def test_steps_in_voxels_and_mm(spacing, even, uneven):
         ({"spec": {"orientation": "RAS"}}, (2.0, 2.0, 2.0), (2.0, 2.0, 2.0)),
         ({"spatial_dims": 2}, (1.0, 2.0, 3.0), None),
         ({"spec": {"input_size": {"kind": "fixed", "fit": "resize"}}}, (1.0, 1.0, 1.0), None),
+        ({"spec": {"input_size": {"kind": "fixed"}}}, (1.0, 1.0, 1.0), None),
+        ({"spec": {"input_size": {"kind": "multiple"}}}, (1.0, 1.0, 2.0), (1.0, 1.0, 2.0)),
         (
             {"spec": {"input_size": {"kind": "fixed", "fit": "pad_crop"}}},
             (1.0, 1.0, 1.0),

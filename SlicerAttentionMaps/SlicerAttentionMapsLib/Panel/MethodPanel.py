@@ -172,7 +172,8 @@ def _spacing(state: PanelState) -> tuple[float, ...] | None:
     if model is None:
         return None
     spec = model["spec"]
-    if (spec.get("input_size") or {}).get("fit") == "resize":
+    size = spec.get("input_size") or {}
+    if size.get("kind") == "fixed" and size.get("fit", "resize") == "resize":
         return None
     if model["spacing"]:
         spacing = tuple(model["spacing"])

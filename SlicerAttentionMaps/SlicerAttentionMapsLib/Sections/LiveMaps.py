@@ -1,7 +1,5 @@
 """The Live switch: a map that follows the crosshair."""
 
-import slicer
-
 from .. import Asked, Display, LiveMap, Maps
 from ..CrosshairFollower import CrosshairFollower
 from ..i18n import _
@@ -30,7 +28,7 @@ class LiveMaps:
 
     def start(self) -> None:
         """Follow the crosshair from now on."""
-        scene = slicer.mrmlScene
+        scene = self._panel.logic.scene
         self._about, self._lastError = self._subject(), ""
         self._before = shownLayers(scene)
         withLegend = [node for node in Maps.shown(scene) if Display.isLegendShown(node)]
@@ -56,7 +54,7 @@ class LiveMaps:
             self.stop()
 
     def _bringBack(self) -> None:
-        scene = slicer.mrmlScene
+        scene = self._panel.logic.scene
         for node in Maps.mapsOf(scene):
             if node.GetAttribute(LiveMap.LIVE_ATTRIBUTE):
                 Maps.remove(node)

@@ -1,0 +1,194 @@
+"""The Live switch asks for every place of the crosshair, and leaves the views as they were."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from slicer_places import PLACES, addVolume, spot
+
+pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=ImportError)
+
+from SlicerAttentionMapsLib import CrosshairFollower, LiveMap, Maps, ShownLayers, SliceViews
+from SlicerAttentionMapsLib.Sections.LiveMaps import LiveMaps
+
+pytestmark = pytest.mark.slicer
+
+
+class Worker:
+    """Remembers what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked, self.stopped = [], 0
+
+    def live(self, target, **more) -> None:
+        self.asked.append((target, more))
+
+    def stopLive(self) -> None:
+        self.stopped += 1
+
+
+class Panel:
+    """What the switch needs of the panel."""
+
+    def __init__(self, logic, scan) -> None:
+        self.worker, self.logic = Worker(), logic
+        self.lines, self.errors, self.woken = [], [], 0
+        self.parameters = SimpleNamespace(
+            volumes=[scan], modelPath="model.pt", specification="", className="",
+            method="hires_cam", layers='["up1", "up2"]', options="{}", opacity=0.7, hiddenFraction=0.2,
+        )  # fmt: skip
+
+    def log(self, text) -> None:
+        self.lines.append(text)
+
+    def showError(self, error) -> None:
+        self.errors.append(error)
+
+    def requestRefresh(self) -> None:
+        pass
+
+    def wakeWorker(self) -> None:
+        self.woken += 1
+
+
+@pytest.fixture
+def scan(viewedScene):
+    return addVolume(viewedScene, spot(), PLACES["nested"])
+
+
+@pytest.fixture
+def panel(viewedScene, scan):
+    from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
+
+    return Panel(SlicerAttentionMapsLogic(viewedScene), scan)
+
+
+@pytest.fixture
+def crosshair(viewedScene):
+    return CrosshairFollower.crosshairNode(viewedScene)
+
+
+@pytest.fixture
+def overlay(panel, scan, network):
+    return panel.logic.explain(scan, network, opacity=0.4)
+
+
+def views(scene):
+    return [
+        scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode")
+        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode"))
+    ]
+
+
+def test_every_place_is_asked_about_once(panel, crosshair):
+    live = LiveMaps(panel)
+    live.start()
+    assert live.on
+    assert crosshair.GetCrosshairMode() == crosshair.ShowBasic
+    assert panel.worker.asked == []
+    for position in ((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)):
+        crosshair.SetCrosshairRAS(*position)
+    crosshair.SetCrosshairMode(crosshair.ShowIntersection)  # is no move
+    targets = [target for target, _ in panel.worker.asked]
+    assert targets == [
+        {"kind": "point", "name": None, "ras": (1.0, 2.0, 3.0)},
+        {"kind": "point", "name": None, "ras": (4.0, 5.0, 6.0)},
+    ]
+    more = panel.worker.asked[0][1]
+    assert (more["method"], more["layer"], more["options"]) == ("hires_cam", "up1", {})
+    assert (more["opacity"], more["hiddenFraction"]) == (0.7, 0.2)
+    assert panel.woken == 2
+    panel.parameters.className = "tumor"
+    crosshair.SetCrosshairRAS(0.0, 0.0, 1.0)
+    assert panel.worker.asked[-1][0]["name"] == "tumor"
+    live.stop()
+    crosshair.SetCrosshairRAS(7.0, 8.0, 9.0)
+    assert len(panel.worker.asked) == 3
+    assert (panel.worker.stopped, live.on) == (1, False)
+    assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
+    live.stop()
+    assert (panel.worker.stopped, len(panel.lines)) == (1, 2)
+
+
+def test_crosshair_that_was_shown_stays(panel, crosshair):
+    crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
+    live = LiveMaps(panel)
+    live.start()
+    assert crosshair.GetCrosshairMode() == crosshair.ShowSmallBasic
+    live.stop()
+    assert crosshair.GetCrosshairMode() == crosshair.ShowSmallBasic
+
+
+def test_views_show_again_what_they_showed(panel, overlay, scan, viewedScene, network):
+    from SlicerAttentionMapsLib import Display
+
+    live = LiveMaps(panel)
+    live.start()
+    followed = panel.logic.explain(scan, network, method="saliency", opacity=0.9)
+    followed.SetAttribute(LiveMap.LIVE_ATTRIBUTE, "yes")
+    live._onMap(followed)
+    assert Maps.shown(viewedScene) == [followed]
+    live.stop()
+    assert not viewedScene.IsNodePresent(followed)
+    assert Maps.shown(viewedScene) == [overlay]
+    assert Display.isLegendShown(overlay)
+    for view in views(viewedScene):
+        assert view.GetBackgroundVolumeID() == scan.GetID()
+        assert view.GetForegroundOpacity() == pytest.approx(0.4)
+
+
+def test_views_without_overlay_and_a_map_that_comes_too_late(panel, scan, viewedScene, network):
+    live = LiveMaps(panel)
+    live.start()
+    live.stop()
+    late = panel.logic.explain(scan, network)
+    live._onMap(late)
+    assert not viewedScene.IsNodePresent(late)
+    assert Maps.shown(viewedScene) == []
+
+
+def test_overlay_that_was_removed_meanwhile_is_left_out(panel, overlay, viewedScene):
+    live = LiveMaps(panel)
+    live.start()
+    viewedScene.RemoveNode(overlay)
+    live.stop()
+    assert SliceViews.stacked(viewedScene) == []
+
+
+def test_another_subject_ends_it(panel):
+    live = LiveMaps(panel)
+    live.start()
+    live.stopIfAboutOthers()
+    assert live.on
+    for change in ({"modelPath": "other.pt"}, {"specification": "{}"}, {"volumes": []}):
+        live.start()
+        for name, value in change.items():
+            setattr(panel.parameters, name, value)
+        live.stopIfAboutOthers()
+        assert not live.on
+
+
+def test_an_error_is_said_once(panel, overlay):
+    live = LiveMaps(panel)
+    live.start()
+    for error in (ValueError("a"), ValueError("b"), TypeError("c")):
+        live._onError(error)
+    assert [str(error) for error in panel.errors] == ["a", "c"]
+    live._onMap(overlay)
+    live._onError(TypeError("d"))
+    assert str(panel.errors[-1]) == "d"
+
+
+def test_layers_come_back_in_their_order(viewedScene, scan):
+    others = [addVolume(viewedScene, spot(), PLACES["nested"]) for _ in range(2)]
+    SliceViews.stack(scan, others, 0.3)
+    before = ShownLayers.shownLayers(viewedScene)
+    SliceViews.stack(others[0], [scan], 1.0)
+    for layers in before:
+        layers.bringBack()
+    assert SliceViews.stacked(viewedScene) == others
+    for view in views(viewedScene):
+        assert view.GetBackgroundVolumeID() == scan.GetID()
+        assert view.GetForegroundOpacity() == pytest.approx(0.3)
+    np.testing.assert_allclose(SliceViews.opacityOf(viewedScene), 0.3)
