@@ -24,6 +24,7 @@ class PanelScene:
         panel.addObserver(scene, scene.EndCloseEvent, self._onNewScene)
         panel.addObserver(scene, scene.EndImportEvent, self._onNewScene)
         panel.addObserver(scene, scene.EndRestoreEvent, self._onNewScene)
+        panel.addObserver(scene, scene.EndBatchProcessEvent, panel.requestRefresh)
         panel.addObserver(scene, scene.NodeAddedEvent, self._onNodes)
         panel.addObserver(scene, scene.NodeRemovedEvent, self._onNodes)
         self.takeOver()
@@ -51,6 +52,8 @@ class PanelScene:
 
     def _onNewScene(self, caller, event) -> None:
         self.takeOver()
+        if self._panel.moduleShown:
+            self._panel.sections.input.suggest()
         self._panel.requestRefresh()
 
     def _onNodes(self, caller, event) -> None:

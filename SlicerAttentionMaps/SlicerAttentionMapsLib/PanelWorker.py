@@ -1,6 +1,7 @@
 """Keeps the panel in touch with its worker process."""
 
 import qt
+import slicer
 
 from . import WorkerChoices
 
@@ -56,6 +57,8 @@ class PanelWorker:
         self.wake()
 
     def _poll(self) -> None:
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # nodes come and go; what has come from the worker waits
         try:
             self.session.poll()
         except Exception as error:

@@ -89,6 +89,8 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             CompareSection(self),
         )
         slicer.app.connect("aboutToQuit()", self.cleanup)
+        if slicer.util.selectedModule() == self.moduleName:  # it was reloaded, not entered
+            self.enter()
         self.requestRefresh()
 
     @property
@@ -115,8 +117,8 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def refresh(self) -> None:
         """Show the present state in all sections."""
-        if self.sections is None:
-            return
+        if self.sections is None or slicer.mrmlScene.IsBatchProcessing():
+            return  # at the end of a batch the scene tells
         self.guarded(self._refresh)()
         self._worker.wake()
 
@@ -151,9 +153,14 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.requestRefresh()
 
     def guarded(self, function):
-        """Return a slot that says what went wrong in it instead of printing a traceback."""
+        """Return a slot that says what went wrong in it instead of printing a traceback.
+
+        While a scene is opened or closed widgets change, too, but nobody has chosen anything.
+        """
 
         def slot(*arguments):
+            if slicer.mrmlScene.IsBatchProcessing():
+                return None
             try:
                 return function(*arguments)
             except Exception as error:

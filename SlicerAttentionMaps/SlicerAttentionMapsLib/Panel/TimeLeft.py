@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 
 _WINDOW_SECONDS = 20.0
 _LEAST_SECONDS = 1.5
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.005
 
 
 class TimeLeft:
-    """Estimates the time left from the fractions that were reported.
+    """Estimates the time left from what was reported.
 
-    The pace of the last seconds counts, not that since the start: loading and computing go at
-    different speeds, and before the first share is done nothing can be learnt. What is shown falls
-    with the clock between two reports.
+    The pace of the present stage counts, and of that the last seconds: loading, the network and a
+    method's many steps go at different speeds. What is shown falls with the clock between two
+    reports.
 
     Args:
         clock: seconds from any start on.
@@ -26,35 +27,41 @@ class TimeLeft:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._points: deque[tuple[float, float]] = deque()
-        self.start()
+        self._stage = ""
 
     def start(self) -> None:
         """Begin anew."""
         self._points.clear()
-        self._points.append((self._clock(), 0.0))
 
-    def report(self, fraction: float) -> None:
-        """Note a share of the work, 0..1; a step back begins anew."""
-        now = self._clock()
-        if fraction < self._points[-1][1] or self._points[-1][1] == 0.0:
+    def report(self, fraction: float, message: str = "") -> None:
+        """Note a share of the whole work, 0..1, and what is being done.
+
+        A step back or other words begin anew; numbers in them do not: "5 of 512" is the stage that
+        "4 of 512" was.
+        """
+        now, stage = self._clock(), re.sub(r"[\d.,]+", "", message)
+        if stage != self._stage or (self._points and fraction < self._points[-1][1]):
             self._points.clear()
+        self._stage = stage
         self._points.append((now, fraction))
         while len(self._points) > 2 and self._isEnough(now, fraction):
             self._points.popleft()
 
-    def _isEnough(self, now: float, fraction: float) -> bool:
-        """Whether the time since the second point tells a pace by itself."""
-        start, first = self._points[1]
-        return now - start > _WINDOW_SECONDS and fraction - first >= _LEAST_SHARE
-
     def seconds(self) -> float | None:
         """Return the seconds left; None while nobody can know."""
+        if not self._points:
+            return None
         (start, first), (last, fraction) = self._points[0], self._points[-1]
         passed, done = last - start, fraction - first
         if passed < _LEAST_SECONDS or done < _LEAST_SHARE:
             return None
         left = passed * (1.0 - fraction) / done
         return max(0.0, left - (self._clock() - last))
+
+    def _isEnough(self, now: float, fraction: float) -> bool:
+        """Whether the time since the second point tells a pace by itself."""
+        start, first = self._points[1]
+        return now - start > _WINDOW_SECONDS and fraction - first >= _LEAST_SHARE
 
 
 def inWords(seconds: float) -> str:

@@ -104,10 +104,8 @@ class ExplainSection:
         self._panel.requestRefresh()
 
     def _onProgress(self, fraction: float, message: str) -> None:
-        if fraction < self._fraction:
-            self._timeLeft.start()
         self._fraction, self._message = fraction, message
-        self._timeLeft.report(fraction)
+        self._timeLeft.report(fraction, message)
         self._showProgress()
 
     def _showProgress(self) -> None:
@@ -118,9 +116,9 @@ class ExplainSection:
 
     def _onDone(self, nodes) -> None:
         self._end()
+        caption = captionOf([ResultNodes.provenanceOf(node) for node in nodes])
+        self._panel.log(caption.replace("\n", "; "))
         self._panel.sections.result.mapsMade(nodes)
-        for line in captionOf([ResultNodes.provenanceOf(node) for node in nodes]).splitlines():
-            self._panel.log(line)
 
     def _onError(self, error) -> None:
         self._end()

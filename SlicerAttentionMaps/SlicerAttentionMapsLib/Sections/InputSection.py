@@ -89,7 +89,7 @@ class InputSection:
         apply(self._panel.ui, controls(state))
         self._observeVolumes()
         self._remember(state.input)
-        self._guessChannels(state.input)
+        self._guessVolumes(state.input)
 
     def volumeNodes(self) -> list:
         """Return the chosen volume of each channel, None where none is chosen."""
@@ -114,15 +114,11 @@ class InputSection:
         )
 
     def suggest(self) -> None:
-        """Choose what a person most likely wants, where nothing is chosen yet."""
-        parameters, settings = self._panel.parameters, self._panel.settings
-        last = str(settings.value(_LAST_MODEL, "") or "")
+        """Choose the last model where none is chosen yet, and volumes at the next occasion."""
+        parameters = self._panel.parameters
+        last = str(self._panel.settings.value(_LAST_MODEL, "") or "")
         if not parameters.modelPath and last and Path(last).exists():
             parameters.modelPath = last
-        if not any(self.volumeNodes()):
-            found = VolumeChoice.suggested(slicer.mrmlScene, ("",), [])
-            if found[0] is not None:
-                parameters.volumes = found
         self._guessedFor = None
 
     def onVolume(self, position: int, node) -> None:
@@ -219,13 +215,13 @@ class InputSection:
         edit.setCurrentPath(given.modelPath)
         edit.blockSignals(blocked)
 
-    def _guessChannels(self, given: InputState) -> None:
-        """Fill channels by their names, once per model and set of volumes."""
+    def _guessVolumes(self, given: InputState) -> None:
+        """Fill open channels, once per model and set of volumes: what a person clears stays so."""
         first = given.volumes[0] if given.volumes else None
         names = channelNames(given.model, first.components if first else 1)
         volumes = VolumeChoice.explainable(slicer.mrmlScene)
         asked = (names, tuple(node.GetID() for node in volumes))
-        if given.model is None or self._guessedFor == asked:
+        if not self._panel.moduleShown or given.modelLoading or self._guessedFor == asked:
             return
         self._guessedFor = asked
         nodes = self.volumeNodes()
