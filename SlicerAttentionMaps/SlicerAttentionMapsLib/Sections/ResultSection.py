@@ -167,8 +167,11 @@ class ResultSection:
 
     def onColorTable(self, colorNode) -> None:
         """Take the chosen map's colors from a table; None for its method's own."""
+        mapNode = self.currentMap()
+        if mapNode is None:  # the scene was closed, and the color tables with it
+            return
         colorId = colorNode.GetID() if colorNode is not None else ""
-        self._panel.logic.setColorTable(self.currentMap(), colorId)
+        self._panel.logic.setColorTable(mapNode, colorId)
         self._panel.parameters.colorTable = colorId
         self._panel.requestRefresh()
 
