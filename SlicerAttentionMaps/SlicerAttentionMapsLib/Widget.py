@@ -141,6 +141,10 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         """
         self._messages.add(error)
 
+    def dismissErrors(self) -> None:
+        """Forget what went wrong before."""
+        self._messages.dismiss()
+
     def log(self, text: str) -> None:
         """Write a line into the application's log and that of the panel."""
         logging.info("Attention Maps: %s", text)

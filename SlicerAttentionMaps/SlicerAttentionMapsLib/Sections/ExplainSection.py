@@ -56,6 +56,7 @@ class ExplainSection:
         state = panel.state()
         if self._running or problem(state):
             return
+        panel.dismissErrors()
         panel.sections.input.choose(state)
         question = panel.sections.question.question()
         method, layer, options = panel.sections.method.choice()
