@@ -279,6 +279,8 @@ def test_snippets_of_the_docstrings_run(scene, logic, scan, tmp_path, monkeypatc
             overlays = explain([t1, t2], "model.pt", layer="features", target=[2, 2])
             names |= {"overlays": overlays, "overlay": overlays[0]}
             saveNetwork("model.pt", channels=channels)
+            if "saveSpecification" in line:
+                Path("model.json").unlink()
             segmentId = truth.GetSegmentation().GetNthSegmentID(0)
             code = line.replace("Segment_1", segmentId).replace("up1", "features")
             exec(code, names)
