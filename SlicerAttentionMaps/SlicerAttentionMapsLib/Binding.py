@@ -42,8 +42,8 @@ def _show(widget, control: Control) -> None:
         _setChecked(widget, control.checked)
     if control.enabled is not None and widget.enabled != control.enabled:
         widget.setEnabled(control.enabled)
-    if control.visible is not None and widget.isHidden() == control.visible:
-        widget.setVisible(control.visible)
+    if control.visible is not None:
+        _setVisible(widget, control.visible)
 
 
 def _setItems(widget, control: Control) -> None:
@@ -81,6 +81,14 @@ def _isModified(widget) -> bool:
     if hasattr(widget, "plainText"):
         return not widget.readOnly and widget.document().isModified()
     return getattr(widget, "modified", False)
+
+
+def _setVisible(widget, visible: bool) -> None:
+    """Show or hide; a closed section hides all it holds, and asks a property once it opens."""
+    if getattr(widget.parent(), "collapsed", False):
+        widget.setProperty("visibilityToParent", visible)
+    elif widget.isHidden() == visible:
+        widget.setVisible(visible)
 
 
 def _setChecked(widget, checked: bool) -> None:

@@ -19,7 +19,7 @@ from .Dependencies import Package
 from .i18n import _
 
 
-class InstallError(RuntimeError):
+class InstallError(OSError):
     """Packages could not be installed; the message says what to do."""
 
 

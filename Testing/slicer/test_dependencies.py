@@ -13,6 +13,7 @@ from SlicerAttentionMapsLib.PackageInstaller import (
     Surroundings,
     question,
 )
+from SlicerAttentionMapsLib.Panel.Messages import isExpected, textOf
 
 FINE = {"torch": "2.9.1+cpu", "pydantic": "2.12", "numpy": "2.0.1", "SimpleITK": "2.5.0"}
 
@@ -201,6 +202,12 @@ def test_a_failure_is_one_message_that_says_what_to_do():
     with pytest.raises(InstallError, match=r"^torch, pydantic could not be installed: Network is"):
         computer.installer().installMissing()
     assert computer.restarts == []
+
+
+def test_a_failure_stands_in_the_panel_as_it_is():
+    error = InstallError("torch could not be installed.")
+    assert isExpected(error)
+    assert textOf(error) == "torch could not be installed."
 
 
 def test_the_command_line_of_pip_is_kept_out_of_the_message():
