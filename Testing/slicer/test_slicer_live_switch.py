@@ -36,7 +36,8 @@ class Panel:
         self.lines, self.errors, self.woken = [], [], 0
         self.parameters = SimpleNamespace(
             volumes=[scan], modelPath="model.pt", specification="", className="",
-            method="hires_cam", layers='["up1", "up2"]', options="{}", opacity=0.7, hiddenFraction=0.2,
+            method="hires_cam", layers='["up1", "up2"]', options="{}", opacity=0.7,
+            hiddenFraction=0.2,
         )  # fmt: skip
 
     def log(self, text) -> None:

@@ -44,6 +44,9 @@ class LayerTreeWidget:
     def onFilter(self, text: str) -> None:
         """Hide rows without this text, and open those above a row that has it."""
         self._filterAll(self._shown.rows, text)
+        if not text:
+            self._tree.collapseAll()
+            self._reveal(self._shown.selected)
 
     def _fill(self, rows: tuple[LayerRow, ...]) -> None:
         self._tree.clear()
@@ -89,7 +92,11 @@ class LayerTreeWidget:
     def _select(self, names: tuple[str, ...]) -> None:
         self._tree.clearSelection()
         for name in names:
-            item = self._items.get(name)
-            if item is not None:
-                item.setSelected(True)
-                self._tree.scrollToItem(item)  # opens the rows above it, too
+            if name in self._items:
+                self._items[name].setSelected(True)
+        self._reveal(names)
+
+    def _reveal(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name in self._items:
+                self._tree.scrollToItem(self._items[name])  # opens the rows above it, too

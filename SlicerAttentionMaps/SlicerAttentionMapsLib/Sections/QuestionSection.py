@@ -136,10 +136,11 @@ class QuestionSection:
         self._panel.requestRefresh()
 
     def onSegment(self, *_) -> None:
-        """Ask about this segment."""
+        """Ask about this segment, the first one where none was chosen yet."""
         selector = self._panel.ui.segmentSelector
-        self._panel.parameters.segmentationNode = selector.currentNode()
-        self._panel.parameters.segmentId = selector.currentSegmentID()
+        node = selector.currentNode()
+        self._panel.parameters.segmentationNode = node
+        self._panel.parameters.segmentId = selector.currentSegmentID() or _firstSegment(node)
         self._panel.requestRefresh()
 
     def onBox(self, node) -> None:
@@ -203,6 +204,12 @@ class QuestionSection:
 
 def _idOf(node) -> str:
     return "" if node is None else node.GetID() or ""
+
+
+def _firstSegment(segmentationNode) -> str:
+    if segmentationNode is None or not segmentationNode.GetSegmentation().GetNumberOfSegments():
+        return ""
+    return segmentationNode.GetSegmentation().GetNthSegmentID(0)
 
 
 def _segmentIn(segmentationNode, segmentId: str) -> str:
