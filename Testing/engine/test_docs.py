@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 import attention_maps as am
 from attention_maps import registry
 from attention_maps.models import KINDS
+from documents import make_files, snippets
 from readme_table import methods_table, table_in_readme
-
-ROOT = Path(__file__).parents[2]
-
-
-def snippets(document: str, language: str) -> list[str]:
-    """Code blocks of a document in one language."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
 def model_and_scan(tmp_path, monkeypatch):
-    """model.pt with its sidecar and t1.nii.gz, as the README speaks of them."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv3d(1, 4, 3, stride=2, padding=1), nn.ReLU(), nn.ConvTranspose3d(4, 3, 2, stride=2)
-    ).eval()
-    torch.jit.trace(net, torch.zeros(1, 1, 16, 16, 16)).save(tmp_path / "model.pt")
-    (tmp_path / "model.json").write_text(snippets("README.md", "json")[0])
-    affine = np.diag([4.0, 4.0, 4.0, 1.0])
-    affine[:3, 3] = [-60, -90, -30]
-    scan = np.random.default_rng(0).normal(size=(1, 32, 32, 32))
-    am.write_image(am.Image(scan, affine), tmp_path / "t1.nii.gz")
+    """The files that the README speaks of, in the present folder."""
     monkeypatch.chdir(tmp_path)
-    return net
+    return make_files(tmp_path)
 
 
 def test_readme_python_runs(model_and_scan):
@@ -58,11 +38,11 @@ def test_methods_table_is_the_registers():
 
 
 def test_own_method_kind_and_metric(model_and_scan, monkeypatch):
+    am.methods(), am.metrics()  # all of them are registered before the registers are copied
     for name in ("_METHODS", "_METRICS"):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
     monkeypatch.setattr("attention_maps.models.base.KINDS", KINDS)
     before = dict(KINDS)
-    am.methods(), am.metrics()
     try:
         for code in snippets("CONTRIBUTING.md", "python"):
             exec(code, {})

@@ -1,0 +1,113 @@
+"""The pages of docs/ tell the truth: snippets run, files exist, messages are those of the code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+import attention_maps as am
+from attention_maps.cli import app
+from documents import PAGES, ROOT, is_console, make_files, snippets
+from spec_table import spec_tables, tables_in_page
+
+PYTHON_PAGES = [page for page in PAGES if snippets(page, "python") and not is_console(page)]
+SHELL_PAGES = [page for page in PAGES if snippets(page, "sh")]
+JSON_PAGES = [page for page in PAGES if snippets(page, "json")]
+QUICK = {"spacing": None}  # as the scan is
+COMMAND_LINE = re.compile(r"attention-maps \S")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_python_runs(page, folder):
+    """From top to bottom, as a reader would paste it."""
+    namespace = {"net": make_files(folder, **QUICK)}
+    for code in snippets(page, "python"):
+        exec(compile(code, page, "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", SHELL_PAGES)
+def test_command_lines_run(page, folder):
+    make_files(folder, **QUICK)
+    for name in ("traced.pt", "traced.json"):
+        source = folder / name.replace("traced", "model")
+        (folder / name).write_bytes(source.read_bytes())
+    lines = [line for code in snippets(page, "sh") for line in code.splitlines()]
+    for line in filter(COMMAND_LINE.match, lines):
+        result = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+        assert result.exit_code == 0, (line, result.output)
+
+
+@pytest.mark.parametrize("page", JSON_PAGES)
+def test_sidecars_are_valid(page):
+    for text in snippets(page, "json"):
+        am.ModelSpec.from_dict(json.loads(text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_and_pages_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    given = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    given += [f"{name}.md" for name in re.findall(r"\{doc\}`(\w+)`", text)]
+    missing = [name for name in given if not ((ROOT / page).parent / name).exists()]
+    assert missing == []
+
+
+def test_pictures_of_the_readme_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    given = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [name for name in given if not (ROOT / name).exists()] == []
+
+
+def test_fields_are_those_of_the_sidecar():
+    assert tables_in_page() == spec_tables(), "run python Testing/engine/spec_table.py"
+
+
+def test_messages_are_those_of_the_code():
+    """Each message of the troubleshooting page, with ... for what differs, is in the code."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^(?:### |\| )`([^`]+)`", text, re.MULTILINE)
+    assert len(messages) > 30
+    known = texts_in_code()
+    wrong = []
+    for message in messages:
+        pattern = ".*?".join(re.escape(part) for part in message.split("..."))
+        if not any(re.search(pattern, known_text, re.DOTALL) for known_text in known):
+            wrong.append(message)
+    assert wrong == []
+
+
+def texts_in_code() -> list[str]:
+    """Every text of the code; what is filled in appears as an ellipsis."""
+    found = []
+    for folder in ("Engine", "SlicerAttentionMaps"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = [part.value if isinstance(part, ast.Constant) else "..."
+                             for part in node.values]  # fmt: skip
+                    found.append("".join(parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.append(re.sub(r"\{\w+(:\w+)?\}", "...", node.value))
+                elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                    found.append(joined(node))
+    return found
+
+
+def joined(node: ast.AST) -> str:
+    """A text put together of several."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return joined(node.left) + joined(node.right)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(joined(part) for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else "..."
