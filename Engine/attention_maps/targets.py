@@ -60,10 +60,12 @@ class RegionTarget:
     Args:
         name: Name of the class, or its index; None for the one that is predicted there.
         mask: Voxels that are not 0: an Image or path on any grid, or an array on the image's grid.
+        place: What people call the region.
     """
 
     name: ClassName | None
     mask: Image | ArrayLike | str | PathLike[str]
+    place: str = "a region"
 
     def resolve(self, answer: Answer) -> Question:
         """Bring the region onto the answer's grid.
@@ -80,7 +82,7 @@ class RegionTarget:
             )
         where = answer.tensor(mask)
         index = _class_there(self.name, answer, where)
-        return _region_question(index, where, f"{answer.class_label(index)} in a region")
+        return _region_question(index, where, f"{answer.class_label(index)} in {self.place}")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
 
     Returns:
         A dict such as {"kind": "point", "name": 2, "ras": (r, a, s)}; "region" has a "mask", an
-        `attention_maps.Image`. What is the engine's already comes back as it is.
+        `attention_maps.Image`, and the name of the "place". What is the engine's already comes back
+        as it is.
 
     Raises:
         TargetError: If the place is empty, or outside the volume.
@@ -48,7 +49,8 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
         return _checked(target, className)
     if axes == 2:
         mask = VolumeBridge.maskOnPicture(mask, referenceNode)
-    return _completed({"kind": "region", "name": className, "mask": mask}, answerOf)
+    asked = {"kind": "region", "name": className, "mask": mask, "place": _placeName(target)}
+    return _completed(asked, answerOf)
 
 
 def engineTarget(asked):
@@ -77,6 +79,14 @@ def placeMask(target, referenceNode):
     if _isNode(target, ROI):
         return PlaceBridge.maskFromRoi(target, referenceNode)
     return None
+
+
+def _placeName(target) -> str:
+    """Return what a segment or ROI is called."""
+    if isinstance(target, tuple):
+        segmentationNode, segmentId = target
+        return segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
+    return target.GetName()
 
 
 def _checked(target, className):

@@ -103,7 +103,10 @@ def test_region_given_as_array_image_or_file_on_another_grid(tmp_path):
     for region in whole:
         question, score = mask_question(answer, am.RegionTarget("tumour", region))
         assert question.voxels == mask.sum()
+        assert question.text == "Tumour in a region"
         assert score == pytest.approx(expected, rel=1e-5)
+    named = am.RegionTarget("tumour", mask, "the left lobe").resolve(answer)
+    assert named.text == "Tumour in the left lobe"
 
 
 def test_region_on_a_tilted_grid_covers_the_same_place():

@@ -94,6 +94,10 @@ def test_every_target_equals_that_of_one_process(client, paths, image):
         ({"kind": "class", "name": 2}, am.ClassTarget(2)),
         ({"kind": "region", "name": 1, "mask": mask}, am.RegionTarget(1, mask)),
         ({"kind": "region", "name": 1, "mask": placed}, am.RegionTarget(1, placed)),
+        (
+            {"kind": "region", "name": 1, "mask": mask, "place": "a box"},
+            am.RegionTarget(1, mask, "a box"),
+        ),
         ({"kind": "point", "name": 0, "ras": point}, am.PointTarget(0, ras=point)),
         ({"kind": "component", "name": 2, "ras": tuple(point)}, am.ComponentTarget(2, ras=point)),
         ({"kind": "contrast", "name": 2, "other": 0}, am.ContrastTarget(2, 0)),

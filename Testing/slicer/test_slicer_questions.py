@@ -83,6 +83,7 @@ def test_region_asks_about_the_class_that_fills_most_of_it(scene):
     asked = MapTargets.question(segment, scan, lambda: answerWith(labels))
     assert (asked["kind"], asked["name"]) == ("region", 1)
     assert asked["mask"].array.sum() == mask.sum()
+    assert asked["place"] == "a"
     assert isinstance(MapTargets.engineTarget(asked), am.RegionTarget)
 
 

@@ -28,6 +28,7 @@ FIELDS = {
     "contrast": ("name", "other"),
     "top": ("k",),
 }
+OPTIONAL = {"region": {"place"}, "top": {"k"}}
 
 
 def packed(target: Any, folder: SharedFolder) -> Any:
@@ -88,7 +89,7 @@ def _checked(target: Any) -> dict[str, Any]:
             f"Expected a class, or a dict whose 'kind' is {', '.join(FIELDS)}, got {target!r:.80}."
         )
     given, expected = set(target) - {"kind"}, set(FIELDS[kind])
-    if given != expected and not (kind == "top" and not given):
+    if not given ^ expected <= OPTIONAL.get(kind, set()):
         raise TargetError(
             f"Expected the target '{kind}' with {' and '.join(FIELDS[kind])}, got "
             f"{', '.join(sorted(given)) or 'nothing'}."
