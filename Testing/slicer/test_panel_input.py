@@ -60,6 +60,7 @@ def test_what_is_missing_is_said(given, said):
         ({"model": None, "volumes": (replace(T1, problem="No voxels."),)}, "No voxels."),
         ({"volumes": (replace(T1, components=3),)}, "takes 1 channel, 3 are chosen"),
         ({"volumes": (replace(T1, size=(256, 256, 1)),)}, "'T1' has a single slice"),
+        ({"model": FOUR, "volumes": (T1, T1)}, "'T1' is chosen for more than one channel."),
         ({"model": {**MODEL, "spacing": [1, 1, 1]}}, ""),
         (
             {
@@ -148,6 +149,7 @@ def test_nothing_can_be_changed_while_a_question_is_answered():
     [
         ({}, "net.pt: TorchScript, 3D"),
         ({"model": None, "modelError": "no"}, "The model was refused."),
+        ({"model": None, "modelError": "no", "edited": True}, "The specification was refused."),
         ({"model": None, "modelLoading": True}, "Loading net.pt"),
         ({"model": None}, ""),
     ],

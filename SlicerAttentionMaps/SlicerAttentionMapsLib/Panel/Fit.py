@@ -57,6 +57,10 @@ def warning(model: dict[str, Any], volumes: Sequence[VolumeFacts]) -> str:
             "The model takes 3D volumes, '{name}' has a single slice: it sees nothing above and "
             "below it."
         ).format(name=first.name)
+    keys = [volume.key for volume in volumes]
+    twice = next((volume for volume in volumes if keys.count(volume.key) > 1), None)
+    if twice is not None:
+        return _("'{name}' is chosen for more than one channel.").format(name=twice.name)
     return _spacingWarning(first, tuple(model.get("spacing") or ()))
 
 

@@ -140,6 +140,8 @@ def modelLine(given: InputState) -> str:
     """Return what the model is and expects, in one line."""
     if given.model is not None:
         return str(given.model["line"])
+    if given.modelError and given.edited:
+        return _("The specification was refused.")
     if given.modelError:
         return _("The model was refused.")
     if given.modelLoading:

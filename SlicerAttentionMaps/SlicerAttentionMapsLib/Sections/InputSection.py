@@ -38,14 +38,17 @@ class InputSection:
         self._unread = {}
         self._observed = []
         self._remembered = ""
+        self._told = None
         self._guessedFor = None
         ui = panel.ui
         style = ui.inputSection.style()
         icon = style.standardIcon(qt.QStyle.SP_MessageBoxWarning).pixmap(16, 16)
         ui.inputWarningIcon.setPixmap(icon)
         ui.modelFolderButton.setIcon(style.standardIcon(qt.QStyle.SP_DirOpenIcon))
-        ui.modelPathEdit.nameFilters = [_("Models") + " (*.pt *.pth *.ts *.pt2 *.jit)", "(*)"]
-        ui.modelPathEdit.comboBox().lineEdit().setAcceptDrops(False)
+        ui.modelPathEdit.nameFilters = [
+            _("Models") + " (*.pt *.pth *.ts *.pt2 *.jit)",
+            _("All files") + " (*)",
+        ]
         self._drop = ModelDrop(ui.inputSection, panel.guarded(self.onModel))
         self._pause = qt.QTimer(ui.inputSection)
         self._pause.setSingleShot(True)
@@ -55,7 +58,10 @@ class InputSection:
             ui.volumeLabel, ui.volumeSelector, ui.inputFormLayout, panel.guarded(self.onVolume)
         )
         self._form = SpecificationForm(ui.specificationForm.layout(), panel.guarded(self.onEntry))
-        ui.modelPathEdit.connect("currentPathChanged(QString)", panel.guarded(self.onModel))
+        # The editor itself does not tell of folders, which match none of its filters.
+        path = ui.modelPathEdit.comboBox()
+        path.lineEdit().setAcceptDrops(False)
+        path.connect("editTextChanged(QString)", panel.guarded(self.onModel))
         ui.modelFolderButton.connect("clicked()", panel.guarded(self.onFolder))
         ui.saveSidecarButton.connect("clicked()", panel.guarded(self.onSaveSidecar))
         ui.revertButton.connect("clicked()", panel.guarded(self.onRevert))
@@ -64,22 +70,24 @@ class InputSection:
         """Return what the section knows, read from the parameter node, the scene and the worker."""
         parameters, worker = self._panel.parameters, self._panel.worker
         path = parameters.modelPath
+        found = bool(path) and Path(path).expanduser().exists()
         sidecar = Sidecar.sidecarOf(path) if path else None
-        model = worker.model if path else None
+        isTold = bool(path) and path == self._told  # else the worker speaks of another model
+        model = worker.model if isTold else None
         return InputState(
             volumes=tuple(
                 None if node is None else VolumeChoice.factsOf(node) for node in self.volumeNodes()
             ),
             modelPath=path,
-            modelFound=bool(path) and Path(path).expanduser().exists(),
+            modelFound=found,
             sidecar=str(sidecar or ""),
             sidecarFound=sidecar is not None and sidecar.is_file(),
             specification=self._specification(model, sidecar),
             edited=bool(parameters.specification),
             unread=dict(self._unread),
             model=model,
-            modelLoading=bool(path) and worker.modelLoading,
-            modelError=worker.modelError if path else "",
+            modelLoading=worker.modelLoading if isTold else found,
+            modelError=worker.modelError if isTold else "",
         )
 
     def show(self, state) -> None:
@@ -106,9 +114,10 @@ class InputSection:
         if waits or state.explain.running or SetupPanel.problem(state):
             return
         edited = self._panel.parameters.specification
+        self._told = given.modelPath if given.modelFound else None
         self._panel.worker.choose(
             [node for node in self.volumeNodes() if node is not None],
-            given.modelPath if given.modelFound else "",
+            self._told or "",
             json.loads(edited) if edited else None,
             state.setup.choices.device,
         )
@@ -192,7 +201,7 @@ class InputSection:
 
     def _observeVolumes(self) -> None:
         """Volumes that change are looked at again."""
-        nodes = [node for node in self.volumeNodes() if node is not None]
+        nodes = list(dict.fromkeys(node for node in self.volumeNodes() if node is not None))
         if nodes == self._observed:
             return
         events = (vtk.vtkCommand.ModifiedEvent, *VolumeChoice.VOLUME_EVENTS)
