@@ -64,5 +64,6 @@ def component_at(mask: NDArray[np.bool_], voxel: tuple[int, ...]) -> NDArray[np.
     import SimpleITK
 
     image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    labels = SimpleITK.GetArrayViewFromImage(SimpleITK.ConnectedComponent(image))
+    connected = SimpleITK.ConnectedComponent(image)  # the view does not keep it alive
+    labels = SimpleITK.GetArrayViewFromImage(connected)
     return np.asarray(labels == labels[voxel])

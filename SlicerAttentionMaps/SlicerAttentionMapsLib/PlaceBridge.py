@@ -23,32 +23,48 @@ def maskFromSegment(segmentationNode, segmentId: str):
     from attention_maps.errors import TargetError
     from attention_maps.types import Image
 
+    segment = _segment(segmentationNode, segmentId)
+    toWorld = VolumeBridge.worldMatrix(segmentationNode)
+    if not segmentationNode.GetSegmentation().CreateRepresentation("Binary labelmap"):
+        raise TargetError(f"Segment '{segmentId}' cannot be turned into voxels.")
+    labelmap = segment.GetRepresentation("Binary labelmap")
+    scalars = labelmap.GetPointData().GetScalars()
+    if scalars is None or not scalars.GetNumberOfTuples():
+        return Image(np.zeros((1, 1, 1, 1), dtype=np.float32), toWorld)
+    # Segments share a label map: each has its own value in it.
+    labels = vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
+    first, crop = _cropped(labels == segment.GetLabelValue())
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    affine = toWorld @ slicer.util.arrayFromVTKMatrix(matrix)
+    affine[:3, 3] += affine[:3, :3] @ (np.array(labelmap.GetExtent()[::2]) + first)
+    return Image(crop.T[None], affine)
+
+
+def _segment(segmentationNode, segmentId: str):
+    from attention_maps.errors import TargetError
+
     segmentation = segmentationNode.GetSegmentation()
-    if segmentation.GetSegment(segmentId) is None:
+    segment = segmentation.GetSegment(segmentId)
+    if segment is None:
         known = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
         raise TargetError(
             f"Segment '{segmentId}' is not in '{segmentationNode.GetName()}'; it has "
             f"{', '.join(known) or 'no segments'}."
         )
-    toWorld = VolumeBridge.worldMatrix(segmentationNode)
-    oriented = slicer.vtkOrientedImageData()
-    if not segmentation.CreateRepresentation(
-        "Binary labelmap"
-    ) or not segmentationNode.GetBinaryLabelmapRepresentation(segmentId, oriented):
-        raise TargetError(f"Segment '{segmentId}' cannot be turned into voxels.")
-    matrix = vtk.vtkMatrix4x4()
-    oriented.GetImageToWorldMatrix(matrix)
-    scalars = oriented.GetPointData().GetScalars()
-    if scalars is None or not scalars.GetNumberOfTuples():
-        return Image(np.zeros((1, 1, 1, 1), dtype=np.float32), toWorld)
-    mask = vtk_to_numpy(scalars).reshape(oriented.GetDimensions()[::-1]).T != 0
-    box = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    first = [int(indices[0]) if len(indices) else 0 for indices in box]
-    last = [int(indices[-1]) if len(indices) else 0 for indices in box]
-    affine = toWorld @ slicer.util.arrayFromVTKMatrix(matrix)
-    affine[:3, 3] += affine[:3, :3] @ (np.array(oriented.GetExtent()[::2]) + first)
-    crop = mask[tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))]
-    return Image(crop[None], affine)
+    return segment
+
+
+def _cropped(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a mask (K, J, I) begins, as (i, j, k), and what of it is not empty."""
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not len(slices):
+        return np.zeros(3, dtype=int), mask[:1, :1, :1]
+    mask = mask[slices[0] : slices[-1] + 1]
+    plane = mask.any(axis=0)
+    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    crop = mask[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.array((columns[0], rows[0], slices[0])), crop
 
 
 def maskFromRoi(roiNode, referenceNode):
