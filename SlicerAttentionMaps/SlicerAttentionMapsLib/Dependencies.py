@@ -7,7 +7,6 @@ worker's torch can do, the worker itself says (`WorkerSession.environment`).
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Callable
@@ -104,13 +103,15 @@ def toInstall(found: tuple[Package, ...]) -> tuple[Package, ...]:
 
 def lookUp(requirement: Requirement) -> Package:
     """Find a package without importing it."""
+    from importlib import metadata  # not at file scope: it costs a tenth of loading the module
+
     try:
         installed = importlib.util.find_spec(requirement.module) is not None
     except (ImportError, ValueError):  # what is left of a package that was removed
         installed = False
     try:
-        version = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
         version = ""
     return Package(requirement, installed, version if installed else "")
 

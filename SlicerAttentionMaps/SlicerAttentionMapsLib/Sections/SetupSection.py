@@ -7,9 +7,7 @@ import slicer
 
 from .. import Dependencies, WorkerChoices
 from ..Binding import apply
-from ..PackageInstaller import InstallError, PackageInstaller
 from ..Panel.SetupPanel import SetupState, controls, problem, rows
-from ..SlicerPackages import SlicerPackages
 
 _MILLISECONDS_OF_TYPING = 600
 
@@ -57,6 +55,9 @@ class SetupSection:
 
     def onInstall(self) -> None:
         """Install what is missing, after one question."""
+        from ..PackageInstaller import InstallError, PackageInstaller
+        from ..SlicerPackages import SlicerPackages
+
         self._state = replace(self._state, installing=True)
         self._panel.refresh()
         try:
