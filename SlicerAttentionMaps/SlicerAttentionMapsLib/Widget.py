@@ -1,41 +1,19 @@
-"""The panel: it puts the sections together, and keeps them up to date."""
+"""The panel: it puts the sections together, and keeps them up to date.
+
+The application looks for this class when it starts; what the panel needs is imported when it is
+first shown.
+"""
 
 import logging
-from typing import NamedTuple
 
 import qt
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from . import Reloading
-from .Logic import SlicerAttentionMapsLogic
-from .MessageArea import MessageArea
-from .Panel.State import PanelState
-from .PanelScene import PanelScene
-from .PanelWorker import PanelWorker
 from .Paths import resourcePath
-from .Sections.CompareSection import CompareSection
-from .Sections.ExplainSection import ExplainSection
-from .Sections.InputSection import InputSection
-from .Sections.MethodSection import MethodSection
-from .Sections.QuestionSection import QuestionSection
-from .Sections.ResultSection import ResultSection
-from .Sections.SetupSection import SetupSection
 
 _LONGEST_LOG = 200
-
-
-class Sections(NamedTuple):
-    """The panel's sections in the order of use."""
-
-    setup: SetupSection
-    input: InputSection
-    question: QuestionSection
-    method: MethodSection
-    explain: ExplainSection
-    result: ResultSection
-    compare: CompareSection
 
 
 class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -65,6 +43,12 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def setup(self) -> None:
         """Build the panel."""
+        from .Logic import SlicerAttentionMapsLogic
+        from .MessageArea import MessageArea
+        from .PanelScene import PanelScene
+        from .PanelSections import PanelSections
+        from .PanelWorker import PanelWorker
+
         super().setup()
         uiWidget = slicer.util.loadUI(str(resourcePath("UI/SlicerAttentionMaps.ui")))
         self.layout.addWidget(uiWidget)
@@ -79,15 +63,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self._messages = MessageArea(self)
         self._worker = PanelWorker(self)
         self._scene = PanelScene(self)
-        self.sections = Sections(
-            SetupSection(self),
-            InputSection(self),
-            QuestionSection(self),
-            MethodSection(self),
-            ExplainSection(self),
-            ResultSection(self),
-            CompareSection(self),
-        )
+        self.sections = PanelSections.of(self)
         slicer.app.connect("aboutToQuit()", self.cleanup)
         if slicer.util.selectedModule() == self.moduleName:  # it was reloaded, not entered
             self.enter()
@@ -111,9 +87,9 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         """Take what comes from the worker often: something was asked just now."""
         self._worker.wake()
 
-    def state(self) -> PanelState:
-        """Return what all sections know now."""
-        return PanelState(*(section.state() for section in self.sections))
+    def state(self):
+        """Return what all sections know now (`PanelState`)."""
+        return self.sections.state()
 
     def refresh(self) -> None:
         """Show the present state in all sections."""
@@ -202,6 +178,8 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def onReload(self) -> None:
         """Reload the module with all its files."""
+        from . import Reloading
+
         self.cleanup()
         Reloading.forgetModules()
         super().onReload()
