@@ -1,4 +1,8 @@
-"""Attention Maps: shows where a trained network looked."""
+"""Attention Maps: shows where a trained network looked.
+
+3D Slicer loads this file at its start, whether the module is used or not: the rest is imported when
+it is asked for.
+"""
 
 import qt
 import slicer
@@ -6,13 +10,17 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
 from SlicerAttentionMapsLib.Paths import resourcePath
-from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
-
-__all__ = ["SlicerAttentionMaps", "SlicerAttentionMapsLogic", "SlicerAttentionMapsWidget"]
 
 HOMEPAGE = "https://github.com/AttentionMaps/SlicerAttentionMaps"
+
+
+def __getattr__(name: str):
+    if name == "SlicerAttentionMapsLogic":
+        from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
+
+        return SlicerAttentionMapsLogic
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 class SlicerAttentionMaps(ScriptedLoadableModule):
@@ -37,6 +45,15 @@ class SlicerAttentionMaps(ScriptedLoadableModule):
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))
         slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+class SlicerAttentionMapsWidget:
+    """Makes the panel when it is opened; 3D Slicer looks for a class of this name at its start."""
+
+    def __new__(cls, parent=None):
+        from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget as Panel
+
+        return Panel(parent)
 
 
 def registerSampleData() -> None:
