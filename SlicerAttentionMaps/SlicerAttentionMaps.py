@@ -11,6 +11,9 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SlicerAttentionMapsLib.Paths import resourcePath
+from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
+
+__all__ = ["SlicerAttentionMaps", "SlicerAttentionMapsWidget"]
 
 HOMEPAGE = "https://github.com/AttentionMaps/SlicerAttentionMaps"
 
@@ -45,15 +48,6 @@ class SlicerAttentionMaps(ScriptedLoadableModule):
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))
         slicer.app.connect("startupCompleted()", registerSampleData)
-
-
-class SlicerAttentionMapsWidget:
-    """Makes the panel when it is opened; 3D Slicer looks for a class of this name at its start."""
-
-    def __new__(cls, parent=None):
-        from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget as Panel
-
-        return Panel(parent)
 
 
 def registerSampleData() -> None:
