@@ -33,7 +33,7 @@ def stack(mapNodes, name: str):
     browser.SetOverwriteProxyName(sequence, True)
     browser.AddProxyNode(first, sequence, False)
     browser.EndModify(modified)
-    _choose(browser, first, 0)
+    _fill(browser, first, None)
     return first
 
 
@@ -74,7 +74,7 @@ def showLayer(mapNode, layer: int | str) -> None:
         )
     browser = _browserOf(mapNode)
     if browser is not None:
-        _choose(browser, mapNode, index)
+        _fill(browser, mapNode, index)
 
 
 def frames(mapNode) -> list:
@@ -91,7 +91,7 @@ def rename(mapNode, name: str) -> None:
     browser = _browserOf(mapNode)
     sequence = browser.GetMasterSequenceNode()
     sequence.SetName(name.removesuffix(f" [layer={layers(mapNode)[layerIndex(mapNode)]}]"))
-    _choose(browser, mapNode, layerIndex(mapNode))
+    _fill(browser, mapNode, None)
 
 
 def removeStack(mapNode) -> None:
@@ -113,10 +113,13 @@ def _browserOf(mapNode):
     return None
 
 
-def _choose(browser, mapNode, index: int) -> None:
+def _fill(browser, mapNode, index: int | None) -> None:
+    """Bring the voxels of a layer into the map; None for those of the present one, anew."""
     kept = {role: mapNode.GetNodeReferenceID(role) for role in _ROLES}
-    browser.SetSelectedItemNumber(index)
-    browser.Modified()  # the sequences' logic fills the map also where the number is the same
+    if index is None:
+        browser.Modified()  # the sequences' logic copies the voxels
+    elif index != browser.GetSelectedItemNumber():
+        browser.SetSelectedItemNumber(index)
     for role, nodeId in kept.items():
         mapNode.SetNodeReferenceID(role, nodeId)
     MapStyle.apply(mapNode)

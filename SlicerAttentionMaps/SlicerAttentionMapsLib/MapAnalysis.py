@@ -8,7 +8,15 @@ import slicer
 import slicer.util
 import vtk
 
-from . import LayerSequence, MapStyle, MetricsTable, PlaceBridge, ResultNodes, VolumeBridge
+from . import (
+    LayerSequence,
+    MapStyle,
+    MetricsTable,
+    PlaceBridge,
+    ResultNodes,
+    VolumeBridge,
+    VolumeGeometry,
+)
 from .EnginePath import ensureEngine
 
 FOR_COLOR = (1.0, 0.75, 0.1)
@@ -31,7 +39,8 @@ def thresholdToSegmentation(mapNode, threshold: float | str = 0.5):
     """
     array = _evidence(mapNode)
     cut = _cut(array, threshold)
-    labels = np.where(array > cut, 1, np.where(array < -cut, 2, 0)).astype(np.uint8)
+    labels = (array > cut).view(np.uint8)
+    labels[array < -cut] = 2
     words = f"{cut:.3g}"
     candidates = ((1, f"above {words}", FOR_COLOR), (2, f"below -{words}", AGAINST_COLOR))
     segments = [item for item in candidates if (labels == item[0]).any()]
@@ -58,9 +67,10 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
 
     array = _evidence(mapNode)
     cut = _cut(array, threshold)
-    hottest = np.unravel_index(np.argmax(np.abs(array)), array.shape)
+    hottest = VolumeGeometry.indexOfMaximum(array)
     sign = np.sign(array[hottest])
-    part = component_at(sign * array > min(cut, abs(array[hottest]) * (1 - 1e-6)), hottest)
+    above = min(cut, abs(array[hottest]) * (1 - 1e-6))
+    part = component_at(array > above if sign > 0 else array < -above, hottest)
     affine = VolumeBridge.worldAffine(mapNode)
     left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
     axes = left @ right
@@ -193,7 +203,19 @@ def _cut(array: np.ndarray, threshold: float | str) -> float:
 
 def _boundsAlong(axes: np.ndarray, part: np.ndarray, affine: np.ndarray):
     """Return lowest and highest (3,) mm along world axes of a part's voxels, corners included."""
-    kji = np.argwhere(part)
+    ijk = _endsOfRows(part)
     reach = np.abs(axes.T @ affine[:3, :3]).sum(axis=1) / 2
-    along = (kji[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]) @ axes
+    along = (ijk @ affine[:3, :3].T + affine[:3, 3]) @ axes
     return along.min(axis=0) - reach, along.max(axis=0) + reach
+
+
+def _endsOfRows(part: np.ndarray) -> np.ndarray:
+    """Return (n, 3) voxels i, j, k: first and last of each row of a mask (K, J, I).
+
+    Whatever is farthest in some direction is among them.
+    """
+    slices, rows = np.nonzero(part.any(axis=2))
+    lines = part[slices, rows]
+    first = lines.argmax(axis=1)
+    last = lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1)
+    return np.concatenate([np.stack([i, rows, slices], axis=1) for i in (first, last)])

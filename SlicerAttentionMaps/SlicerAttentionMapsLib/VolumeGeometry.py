@@ -38,10 +38,15 @@ def voxelToWorld(volumeNode, ijk) -> np.ndarray:
 def positionOfMaximum(volumeNode) -> np.ndarray | None:
     """Return the world RAS position (3,) of the largest absolute value; None if all is zero."""
     array = slicer.util.arrayFromVolume(volumeNode)
-    # The extremes one by one: their absolute values would be another array of the volume's size.
-    flat = max((array.argmax(), array.argmin()), key=lambda index: abs(array.flat[index]))
-    k, j, i = np.unravel_index(flat, array.shape)
+    k, j, i = indexOfMaximum(array)
     return None if array[k, j, i] == 0 else voxelToWorld(volumeNode, (i, j, k))
+
+
+def indexOfMaximum(array: np.ndarray) -> tuple[int, ...]:
+    """Return the index of an array's largest absolute value."""
+    # The extremes one by one: absolute values would be another array of its size.
+    flat = max((array.argmax(), array.argmin()), key=lambda index: abs(array.flat[index]))
+    return tuple(int(index) for index in np.unravel_index(flat, array.shape))
 
 
 def worldBounds(volumeNode) -> np.ndarray:
