@@ -157,7 +157,9 @@ class WorkerLine:
         Everything is under way at once where the model is known; else its number of axes, which
         tells how volumes become images, is waited for.
         """
-        subject, client = question.subject, self._started()
+        subject = question.subject
+        subject.check()
+        client = self._started()
         question.key = subject.key
         if client.pid is not None and question.key == self._currentKey:
             send()

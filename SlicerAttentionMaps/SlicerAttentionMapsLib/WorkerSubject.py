@@ -54,6 +54,16 @@ class WorkerSubject:
         """The volume that results are laid over."""
         return self.volumeNodes[0] if self.volumeNodes else None
 
+    def check(self) -> None:
+        """Raise an error that says what is missing, where nothing can be asked about this."""
+        ensureEngine()
+        from attention_maps.errors import ImageError, ModelError
+
+        if not self.volumeNodes:
+            raise ImageError("Expected at least one volume, got none; choose a volume.")
+        if not self.modelPath:
+            raise ModelError("Expected a model file or folder, got none; choose a model.")
+
     def missingNode(self):
         """Return a volume that is not in its scene any more, or None."""
         for node in self.volumeNodes:

@@ -83,14 +83,13 @@ class SharedFolder:
     def _share(
         self, parts: Sequence[NDArray[Any]], shape: tuple[int, ...], axes: tuple[int, ...]
     ) -> SharedArray:
-        dtype = np.result_type(*parts)
+        kinds = {part.dtype for part in parts}
+        dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds)
         if dtype.kind not in "fiub" or 0 in shape:
             raise ImageError(
                 "Expected an array of real numbers with at least one voxel, got dtype "
                 f"{dtype} of shape {shape}."
             )
-        if dtype == parts[0].dtype:
-            dtype = parts[0].dtype  # with its own order of bytes
         problems = []
         for folder in self.folders:
             path = folder / secrets.token_hex(8)

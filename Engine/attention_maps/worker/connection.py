@@ -119,7 +119,7 @@ class Connection:
     def close(self) -> None:
         """End the worker within a second; what is not done fails as Cancelled."""
         with self._lock:
-            self._end(at_once=False)
+            self._end()
             self._kept.clear()
         self._give_up("The worker was closed.")
 
@@ -180,13 +180,25 @@ class Connection:
             self._send(process, make, {}, own=False)
         return process
 
-    def _end(self, *, at_once: bool) -> None:
+    def _end(self) -> None:
+        process = self._forget()
+        if process is not None:
+            process.end()
+
+    def _drop(self) -> None:
+        """End a worker that is of no use any more, without waiting for what that takes."""
+        process = self._forget()
+        if process is not None:
+            process.kill()
+            threading.Thread(target=process.end, kwargs={"at_once": True}, name="end").start()
+
+    def _forget(self) -> WorkerProcess | None:
+        process, self._process = self._process, None
         if self._finalizer is not None:
             self._finalizer.detach()
-        if self._process is not None:
-            self._last_log = self._process.log()
-            self._process.end(at_once=at_once)
-        self._process = None
+        if process is not None:
+            self._last_log = process.log()
+        return process
 
     def _dispatch(self, seconds: float) -> bool:
         """Handle the next message; False where none came in time."""
@@ -212,7 +224,7 @@ class Connection:
             for request in lost:
                 del self._pending[request.number]
             if self._process is process:
-                self._end(at_once=True)
+                self._drop()
         waiting = [request for request in lost if request.own]
         for request in waiting[:1]:
             request.fail(WorkerError(str(error), error.log))
@@ -224,7 +236,7 @@ class Connection:
         with self._lock:
             stuck = any(request.kill_at < now for request in self._pending.values())
             if stuck:
-                self._end(at_once=True)
+                self._drop()
         if stuck:
             self._give_up("Cancelled; the worker was stuck in one operation and was ended.")
 

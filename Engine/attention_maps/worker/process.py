@@ -110,7 +110,7 @@ class WorkerProcess:
         if at_once or not self._left_within(SECONDS_TO_LEAVE):
             self._process.terminate()
             if at_once or not self._left_within(SECONDS_TO_LEAVE / 2):
-                self._kill()
+                self.kill()
         self._process.wait()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -123,7 +123,9 @@ class WorkerProcess:
             return True
         return False
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Send it the signal that no process survives; `end` has to follow."""
+        self.ended = True
         self._process.kill()
         if self.pid != self._process.pid:
             with contextlib.suppress(OSError):

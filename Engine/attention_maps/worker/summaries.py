@@ -117,8 +117,10 @@ def answer_summary(answer: Answer) -> tuple[dict[str, Any], NDArray[np.unsignedi
     if answer.grid.ndim == 3:
         milliliters = abs(float(np.linalg.det(answer.grid.affine[:3, :3]))) / 1000
         found["volumes_ml"] = [count * milliliters for count in voxels]
-    labels = answer.prediction.array  # type: ignore[union-attr]
-    labels = labels.astype(np.uint8 if labels.max() < 256 else np.uint16)
+    predicted = answer.prediction.array  # type: ignore[union-attr]
+    labels: NDArray[np.unsignedinteger] = predicted.astype(
+        np.uint8 if predicted.max() < 256 else np.uint16
+    )
     found["label_counts"] = counts_of(labels)
     found["label_box"] = _box_of(labels[0])
     found["fingerprint"] = fingerprint_of(labels[0])
@@ -136,7 +138,7 @@ def counts_of(labels: NDArray[np.unsignedinteger]) -> list[int]:
 def fingerprint_of(labels: NDArray[np.unsignedinteger]) -> str:
     """Text that differs where label maps (*spatial) do."""
     plain = np.ascontiguousarray(labels, dtype=np.uint16)
-    return f"{zlib.crc32(plain):08x}"
+    return f"{zlib.crc32(plain.data):08x}"
 
 
 def _box_of(labels: NDArray[np.unsignedinteger]) -> list[list[int]] | None:
