@@ -131,6 +131,7 @@ def test_two_names_of_one_channel():
         ("class", "segmentation", ANSWER, "Largest (tumor)"),
         ("contrast", "classification", KINDS, "Likeliest (ill)"),
         ("point", "segmentation", ANSWER, "Predicted there"),
+        ("point", "classification", KINDS, "Likeliest (ill)"),
         ("component", "segmentation", None, "Predicted there"),
     ],
 )
@@ -140,9 +141,15 @@ def test_first_entry_leaves_the_class_to_the_network(where, task, answer, label)
     assert item.toolTip
 
 
-def test_class_of_another_model_is_not_shown():
-    assert shown(state(className="heart"), "classComboBox").current == ""
-    assert shown(state(otherClassName="heart"), "otherClassComboBox").current == ""
+def test_chosen_class_is_shown_before_its_model_is_known():
+    found = QuestionPanel.controls(state(model(()), className="7", otherClassName="heart"))
+    assert found["classComboBox"].current == "7"
+    assert labels(found["classComboBox"])[-1] == ("7", "class 7")
+    assert found["otherClassComboBox"].current == "heart"
+    assert labels(found["otherClassComboBox"])[-1] == ("heart", "heart")
+
+
+def test_class_of_another_model_is_noticed():
     assert QuestionPanel.unknownClasses(state(className="heart", otherClassName="organ")) == (
         "heart",
     )

@@ -27,9 +27,16 @@ def classItems(model: Mapping[str, Any] | None, answer: WorkerAnswer | None) -> 
     return tuple(Item(keys[index], _withAmount(answer, index)) for index in answer.ranking)
 
 
+def withChosen(items: tuple[Item, ...], key: str) -> tuple[Item, ...]:
+    """Return the items with one for a chosen class that is not known yet, as in a new scene."""
+    if not key or key in {item.key for item in items}:
+        return items
+    return (*items, Item(key, _("class {index}").format(index=key) if key.isdigit() else key))
+
+
 def leadingItem(where: str, task: str, answer: WorkerAnswer | None) -> Item:
     """Return the item that leaves the class to the network."""
-    if where not in ("class", "contrast"):
+    if where not in ("class", "contrast") and task != "classification":
         tip = _("The class that the network predicts in that place, or in most of it.")
         return Item("", _("Predicted there"), tip)
     if task == "segmentation":

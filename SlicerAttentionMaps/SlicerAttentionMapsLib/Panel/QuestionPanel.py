@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..i18n import _
-from .ClassChoices import classItems, leadingItem, leadingOtherItem
+from .ClassChoices import classItems, leadingItem, leadingOtherItem, withChosen
 from .Control import Control, Item
 from .LivePanel import liveControl
 
@@ -131,13 +131,12 @@ def _classControls(state: PanelState) -> Controls:
     contrast = question.where == "contrast"
     items = classItems(state.input.model, question.answer)
     leading = leadingItem(question.where, task(state), question.answer)
-    known = {item.key for item in items} | {""}
-    other = (leadingOtherItem(task(state)), *items)
+    others = withChosen(items, question.otherClassName)
     return {
         "classLabel": Control(text=_("Why:") if contrast else _("Class:")),
         "classComboBox": Control(
-            items=(leading, *items),
-            current=question.className if question.className in known else "",
+            items=(leading, *withChosen(items, question.className)),
+            current=question.className,
             enabled=state.input.model is not None,
             toolTip=_classTip(state),
         ),
@@ -145,8 +144,8 @@ def _classControls(state: PanelState) -> Controls:
         "otherClassLabel": Control(visible=contrast),
         "otherClassComboBox": Control(
             visible=contrast,
-            items=other,
-            current=question.otherClassName if question.otherClassName in known else "",
+            items=(leadingOtherItem(task(state)), *others),
+            current=question.otherClassName,
             enabled=state.input.model is not None,
             toolTip=_("The class that it is held against: the map shows what speaks for the first "
                       "one rather than for this one."),
