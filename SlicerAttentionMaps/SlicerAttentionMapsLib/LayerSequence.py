@@ -77,13 +77,22 @@ def showLayer(mapNode, layer: int | str) -> None:
         _fill(browser, mapNode, index)
 
 
-def frames(mapNode) -> list:
-    """Return the volumes of all layers of a map: those in its sequence, or the map itself."""
+def frames(mapNode) -> dict[str, object]:
+    """Return the volumes of all layers of a map by name: those in its sequence, or the map."""
     browser = _browserOf(mapNode)
     if browser is None:
-        return [mapNode]
+        return {mapNode.GetName(): mapNode}
     sequence = browser.GetMasterSequenceNode()
-    return [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
+    return {
+        f"{sequence.GetName()} | {sequence.GetNthIndexValue(n)}": sequence.GetNthDataNode(n)
+        for n in range(sequence.GetNumberOfDataNodes())
+    }
+
+
+def nameOf(mapNode) -> str:
+    """Return the name of a map, of a stack of layers without the layer."""
+    browser = _browserOf(mapNode)
+    return mapNode.GetName() if browser is None else browser.GetMasterSequenceNode().GetName()
 
 
 def rename(mapNode, name: str) -> None:

@@ -122,8 +122,9 @@ def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold=
 
 def addMetrics(rows, mapNodes, segmentationNode):
     """Add the table of rows that were measured, named after the map where there is only one."""
-    single = len(mapNodes) == 1
-    title = f"{mapNodes[0].GetName()} | metrics" if single else "Attention maps | metrics"
+    title = "Attention maps | metrics"
+    if len(mapNodes) == 1:
+        title = f"{LayerSequence.nameOf(mapNodes[0])} | metrics"
     return MetricsTable.addTable(rows, mapNodes[0] if mapNodes else segmentationNode, title)
 
 
@@ -132,12 +133,14 @@ class Comparison:
     """One map, at one layer, that is held against one segment.
 
     Attributes:
+        name: of the map and, of a stack of layers, of the layer.
         mapNode: the map.
         frame: the volume with the layer's voxels; of a stack of layers one in its sequence.
         segmentationNode: holds the ground truth.
         segmentId: of the segment.
     """
 
+    name: str
     mapNode: object
     frame: object
     segmentationNode: object
@@ -158,15 +161,15 @@ class Comparison:
         """Return the table's row of what was measured."""
         segment = self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
         provenance = ResultNodes.provenanceOf(self.frame)
-        return MetricsTable.rowOf(self.mapNode.GetName(), segment.GetName(), provenance, values)
+        return MetricsTable.rowOf(self.name, segment.GetName(), provenance, values)
 
 
 def comparisons(mapNodes, segmentationNode, segmentIds) -> list[Comparison]:
     """Return all that is to be compared, layer by layer and segment by segment."""
     return [
-        Comparison(mapNode, frame, segmentationNode, segmentId)
+        Comparison(name, mapNode, frame, segmentationNode, segmentId)
         for mapNode in mapNodes
-        for frame in LayerSequence.frames(mapNode)
+        for name, frame in LayerSequence.frames(mapNode).items()
         for segmentId in segmentIds
     ]
 

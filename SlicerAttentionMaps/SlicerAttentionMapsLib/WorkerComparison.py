@@ -41,7 +41,7 @@ class WorkerComparison:
             question.work = self._addTable()
             return
         pair = self._pairs[count]
-        question.report(count / len(self._pairs), pair.mapNode.GetName())
+        question.report(count / len(self._pairs), pair.name)
         if pair.segmentId not in self._masks:
             self._masks[pair.segmentId] = pair.mask()
         question.requests.append(

@@ -14,7 +14,7 @@ from ..Panel.ResultPanel import thresholdValue
 from ..SceneSetup import nodesByClass
 
 _SHOWN_TEXTS = ("Map", "Segment")
-_WIDEST_NAME = 160
+_WIDEST_NAME = 190
 
 
 class CompareSection:
@@ -175,6 +175,7 @@ class CompareSection:
         view.resizeColumnsToContents()
         for column in range(len(TEXT_COLUMNS)):
             view.setColumnHidden(column, TEXT_COLUMNS[column] not in _SHOWN_TEXTS)
+        view.setTextElideMode(qt.Qt.ElideMiddle)
         view.setColumnWidth(0, min(view.columnWidth(0), _WIDEST_NAME))
 
     def _showSegments(self, segments: tuple[Segment, ...]) -> None:
