@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import attention_maps as am
+import attention_maps.errors
 from attention_maps.cli import app
 from documents import PAGES, ROOT, is_console, make_files, snippets
 from spec_table import spec_tables, tables_in_page
@@ -94,6 +95,25 @@ def test_messages_are_those_of_the_code():
         if not any(re.search(pattern, known_text, re.DOTALL) for known_text in known):
             wrong.append(message)
     assert wrong == []
+
+
+def test_tutorial_names_controls_that_exist():
+    """What is printed in italics is on the screen; words of 3D Slicer's own are listed here."""
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    slicers = {"Install", "Data", "Attention Maps"}
+    named = {name.strip("?") for name in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", page)}
+    named = {name for name in named if " > " not in name} - slicers
+    screen = (ROOT / "Resources" / "UI" / "SlicerAttentionMaps.ui").read_text(encoding="utf-8")
+    shown = {*re.findall(r"<string>([^<]+)</string>", screen), *texts_in_code()}
+    assert len(named) > 15
+    assert sorted(name for name in named if not any(name in text for text in shown)) == []
+
+
+def test_reference_has_all_public_names():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    errors = {name for name in am.__all__ if name in dir(am.errors)}
+    names = {*am.__all__} - errors - {"__version__"}
+    assert sorted(name for name in names if f"attention_maps.{name}\n" not in text) == []
 
 
 def texts_in_code() -> list[str]:
