@@ -164,8 +164,8 @@ def test_run_the_network():
     button = shown(state(), "runNetworkButton")
     assert (button.visible, button.enabled, button.text) == (True, True, "Run the network")
     button = shown(state(asking=True), "runNetworkButton")
-    assert (button.visible, button.enabled, button.text) == (True, False, "Running...")
-    assert button.toolTip == "The network runs."
+    assert (button.visible, button.enabled, button.text) == (True, True, "Cancel")
+    assert button.toolTip == "The network runs. Press to cancel."
     button = shown(state(explain=ExplainState(running=True)), "runNetworkButton")
     assert (button.enabled, button.toolTip) == (False, "Wait until the present run has ended.")
     assert not shown(state(answer=ANSWER), "runNetworkButton").visible

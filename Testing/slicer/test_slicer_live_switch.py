@@ -88,28 +88,43 @@ def test_every_place_is_asked_about_once(panel, crosshair):
     assert live.on
     assert crosshair.GetCrosshairMode() == crosshair.ShowBasic
     assert panel.worker.asked == []
-    for position in ((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)):
+    first, second = (tuple(PLACES["nested"].worldOf(voxel)) for voxel in ((1, 2, 3), (4, 5, 6)))
+    for position in (first, first, second):
         crosshair.SetCrosshairRAS(*position)
     crosshair.SetCrosshairMode(crosshair.ShowIntersection)  # is no move
     targets = [target for target, _ in panel.worker.asked]
     assert targets == [
-        {"kind": "point", "name": None, "ras": (1.0, 2.0, 3.0)},
-        {"kind": "point", "name": None, "ras": (4.0, 5.0, 6.0)},
+        {"kind": "point", "name": None, "ras": first},
+        {"kind": "point", "name": None, "ras": second},
     ]
     more = panel.worker.asked[0][1]
     assert (more["method"], more["layer"], more["options"]) == ("hires_cam", "up1", {})
     assert (more["opacity"], more["hiddenFraction"]) == (0.7, 0.2)
     assert panel.woken == 2
     panel.parameters.className = "tumor"
-    crosshair.SetCrosshairRAS(0.0, 0.0, 1.0)
+    crosshair.SetCrosshairRAS(*first)
     assert panel.worker.asked[-1][0]["name"] == "tumor"
     live.stop()
-    crosshair.SetCrosshairRAS(7.0, 8.0, 9.0)
+    crosshair.SetCrosshairRAS(*second)
     assert len(panel.worker.asked) == 3
     assert (panel.worker.stopped, live.on) == (1, False)
     assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
     live.stop()
     assert (panel.worker.stopped, len(panel.lines)) == (1, 2)
+
+
+def test_places_beside_the_scan_are_not_asked_about(panel, crosshair, scan):
+    live = LiveMaps(panel)
+    live.start()
+    last = np.array(scan.GetImageData().GetDimensions()) - 1
+    for voxel, count in (
+        ((-0.4, 0, 0), 1), ((-0.6, 0, 0), 1), (last + 0.4, 2), (np.add(last, (0, 0, 0.6)), 2)
+    ):  # fmt: skip
+        crosshair.SetCrosshairRAS(*PLACES["nested"].worldOf(voxel))
+        assert len(panel.worker.asked) == count
+    panel.parameters.volumes = [None]
+    crosshair.SetCrosshairRAS(*PLACES["nested"].worldOf((1, 1, 1)))
+    assert len(panel.worker.asked) == 2
 
 
 def test_crosshair_that_was_shown_stays(panel, crosshair):
@@ -193,3 +208,15 @@ def test_layers_come_back_in_their_order(viewedScene, scan):
         assert view.GetBackgroundVolumeID() == scan.GetID()
         assert view.GetForegroundOpacity() == pytest.approx(0.3)
     np.testing.assert_allclose(SliceViews.opacityOf(viewedScene), 0.3)
+
+
+def test_scan_that_cannot_be_placed_is_said_once(panel, crosshair, scan, viewedScene):
+    bent = viewedScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "Bent")
+    scan.SetAndObserveTransformNodeID(bent.GetID())
+    live = LiveMaps(panel)
+    live.start()
+    for voxel in ((1, 2, 3), (4, 5, 6)):
+        crosshair.SetCrosshairRAS(*PLACES["nested"].worldOf(voxel))
+    assert panel.worker.asked == []
+    assert len(panel.errors) == 1
+    assert "bends space" in str(panel.errors[0])

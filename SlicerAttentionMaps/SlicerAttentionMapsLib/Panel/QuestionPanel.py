@@ -164,21 +164,20 @@ def _classTip(state: PanelState) -> str:
 
 def _runNetwork(state: PanelState) -> Control:
     """It is there until the network's answer is."""
-    question = state.question
-    free = not question.asking and not state.explain.running
-    if question.asking:
-        tip = _("The network runs.")
+    asking, running = state.question.asking, state.explain.running
+    if asking:
+        tip = _("The network runs. Press to cancel.")
     elif not state.input.ready:
         tip = _("Choose a volume and a model first.")
-    elif not free:
+    elif running:
         tip = _("Wait until the present run has ended.")
     else:
         tip = _("Run the network once, to see its classes with their probabilities or volumes "
                 "before you ask.")  # fmt: skip
     return Control(
-        visible=question.answer is None,
-        enabled=state.input.ready and free,
-        text=_("Running...") if question.asking else _("Run the network"),
+        visible=asking or state.question.answer is None,
+        enabled=asking or (state.input.ready and not running),
+        text=_("Cancel") if asking else _("Run the network"),
         toolTip=tip,
     )
 

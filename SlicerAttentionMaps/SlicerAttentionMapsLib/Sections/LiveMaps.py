@@ -1,6 +1,8 @@
 """The Live switch: a map that follows the crosshair."""
 
-from .. import Asked, Display, LiveMap, Maps
+import numpy as np
+
+from .. import Asked, Display, LiveMap, Maps, VolumeBridge
 from ..CrosshairFollower import CrosshairFollower
 from ..i18n import _
 from ..ShownLayers import shownLayers
@@ -70,7 +72,15 @@ class LiveMaps:
         return parameters.modelPath, parameters.specification, volumes
 
     def _onMove(self, position) -> None:
+        try:
+            self._ask(position)
+        except Exception as error:  # nobody else hears of what fails in an observer
+            self._onError(error)
+
+    def _ask(self, position) -> None:
         parameters = self._panel.parameters
+        if not _isInside(parameters.volumes, position):
+            return  # beside the scan there is nothing to ask about, and nothing to complain of
         asked = Asked.liveArguments(parameters)
         target = {"kind": "point", "name": asked.pop("className"), "ras": position}
         self._panel.worker.live(
@@ -95,3 +105,13 @@ class LiveMaps:
         if kind != self._lastError:
             self._lastError = kind
             self._panel.showError(error)
+
+
+def _isInside(volumeNodes, position) -> bool:
+    """Return whether a world position (r, a, s) in mm lies within the first volume's voxels."""
+    node = next((node for node in volumeNodes if node is not None), None)
+    if node is None or node.GetImageData() is None:
+        return False
+    index = np.linalg.inv(VolumeBridge.worldAffine(node)) @ (*position, 1.0)
+    size = np.array(node.GetImageData().GetDimensions())
+    return bool((index[:3] >= -0.5).all() and (index[:3] <= size - 0.5).all())

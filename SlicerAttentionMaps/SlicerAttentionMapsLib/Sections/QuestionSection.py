@@ -18,7 +18,7 @@ class QuestionSection:
 
     def __init__(self, panel) -> None:
         self._panel = panel
-        self._asking = False
+        self._asking = None
         self._note = ""
         self._placing = PointPlacing(panel)
         self._live = LiveMaps(panel)
@@ -68,7 +68,7 @@ class QuestionSection:
             className=parameters.className,
             otherClassName=parameters.otherClassName,
             answer=self._panel.worker.answer,
-            asking=self._asking,
+            asking=self._asking is not None,
             pointNode=_idOf(point),
             points=0 if point is None else point.GetNumberOfDefinedControlPoints(),
             placing=self._placing.isPlacing(point),
@@ -112,10 +112,13 @@ class QuestionSection:
         self._panel.requestRefresh()
 
     def onRunNetwork(self) -> None:
-        """Run the network for its answer alone."""
-        self._asking = True
+        """Run the network for its answer alone, or cancel that."""
+        worker = self._panel.worker
+        if self._asking is None:
+            self._asking = worker.askAnswer(self._onAnswer, self._onNoAnswer)
+        else:
+            worker.cancelQuestion(self._asking)
         self._panel.requestRefresh()
-        self._panel.worker.askAnswer(self._onAnswer, self._onNoAnswer)
 
     def onPointList(self, node) -> None:
         """Take the point from this list."""
@@ -170,11 +173,11 @@ class QuestionSection:
         return next((node for node in self._panel.parameters.volumes if node is not None), None)
 
     def _onAnswer(self, *_) -> None:
-        self._asking = False
+        self._asking = None
         self._panel.requestRefresh()
 
     def _onNoAnswer(self, error) -> None:
-        self._asking = False
+        self._asking = None
         self._panel.showError(error)
         self._panel.requestRefresh()
 
