@@ -65,14 +65,12 @@ def test_maps_label_maps_and_empty_volumes_are_not_suggested(scene, choice, logi
 
 
 def test_the_volume_that_is_seen_is_suggested(viewedScene, choice):
-    import slicer.util
-
     assert choice.suggested(viewedScene, ("Volume",), []) == [None]
     first = addVolume(viewedScene, spot(), PLACES["identity"], "First")
     second = addVolume(viewedScene, spot(), PLACES["identity"], "Second")
     assert choice.suggested(viewedScene, ("Volume",), []) == [first]
-    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", viewedScene):
-        composite.SetBackgroundVolumeID(second.GetID())
+    composite = viewedScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetBackgroundVolumeID(second.GetID())
     assert choice.suggested(viewedScene, ("Volume",), []) == [second]
     assert choice.suggested(viewedScene, ("Volume",), [first]) == [first]
 
