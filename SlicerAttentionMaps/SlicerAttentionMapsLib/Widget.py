@@ -65,8 +65,8 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self._scene = PanelScene(self)
         self.sections = PanelSections.of(self)
         slicer.app.connect("aboutToQuit()", self.cleanup)
-        if slicer.util.selectedModule() == self.moduleName:  # it was reloaded, not entered
-            self.enter()
+        if slicer.util.mainWindow() and slicer.util.selectedModule() == self.moduleName:
+            self.enter()  # it was reloaded
         self.requestRefresh()
 
     @property
