@@ -102,8 +102,10 @@ class ResultSection:
         logic, parameters = self._panel.logic, self._panel.parameters
         maps = logic.groupLayers(nodes)
         parameters.currentMap = maps[0]
+        logic.setOpacity(parameters.opacity)
         for mapNode in maps:
             logic.setSmooth(mapNode, parameters.smooth)
+            logic.setHiddenFraction(mapNode, parameters.hiddenFraction)
         if parameters.colorTable:
             for mapNode in maps:
                 logic.setColorTable(mapNode, parameters.colorTable)
