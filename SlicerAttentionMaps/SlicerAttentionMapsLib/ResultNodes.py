@@ -2,10 +2,12 @@
 
 import colorsys
 import json
+import zlib
 
+import numpy as np
 import slicer
 
-from . import Display, NetworkAnswer, Terminology, VolumeBridge
+from . import Display, NetworkAnswer, Terminology, VolumeBridge, VolumeGeometry
 from .SceneSetup import nodesByClass
 
 PROVENANCE_ATTRIBUTE = "AttentionMaps.Provenance"
@@ -40,6 +42,8 @@ def addMap(result, scanNode, *, hiddenFraction: float):
 def answerNode(answer, scanNode, modelName: str):
     """Return the segmentation of what the network predicts, a new one where the scene has none.
 
+    One that was made before the scan was moved stays where it is, and is none of this scan's.
+
     Args:
         answer: `NetworkAnswer`, or the engine's `WorkerAnswer`.
         scanNode: the volume that was explained.
@@ -50,10 +54,13 @@ def answerNode(answer, scanNode, modelName: str):
     """
     if answer.labels is None:
         return None
-    mark = f"{modelName} {answer.fingerprint}"
+    place = zlib.crc32((np.round(VolumeGeometry.ijkToRasArray(scanNode), 3) + 0.0).tobytes())
+    mark = f"{modelName} {answer.fingerprint} {place:08x}"
+    transformNode = scanNode.GetParentTransformNode()
     for node in nodesByClass(scanNode.GetScene(), "vtkMRMLSegmentationNode"):
+        isThere = node.GetParentTransformNode() is transformNode
         of = node.GetNodeReference(SCAN_ROLE)
-        if node.GetAttribute(ANSWER_ATTRIBUTE) == mark and of is scanNode:
+        if node.GetAttribute(ANSWER_ATTRIBUTE) == mark and of is scanNode and isThere:
             return node
     node = addAnswer(answer, scanNode, modelName)
     node.SetAttribute(ANSWER_ATTRIBUTE, mark)

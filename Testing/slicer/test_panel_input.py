@@ -148,7 +148,7 @@ def test_nothing_can_be_changed_while_a_question_is_answered():
     ("given", "line"),
     [
         ({}, "net.pt: TorchScript, 3D"),
-        ({"model": None, "modelError": "no"}, "The model was refused."),
+        ({"model": None, "modelError": "no"}, "The model could not be loaded."),
         ({"model": None, "modelError": "no", "edited": True}, "The specification was refused."),
         ({"model": None, "modelLoading": True}, "Loading net.pt"),
         ({"model": None}, ""),

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from slicer_phantom import HOT
-from slicer_places import NAMES, PLACES, addVolume, inVoxels, mapOf, spot, worldOfHottest
+from slicer_places import (
+    NAMES,
+    PLACES,
+    addTransforms,
+    addVolume,
+    inVoxels,
+    mapOf,
+    shear,
+    spot,
+    worldOfHottest,
+)  # fmt: skip
 
 pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=ImportError)
 
@@ -40,6 +50,28 @@ def test_answer_is_one_segmentation_with_the_classes(scene, logic, network, scan
     scene.RemoveNode(answer)
     logic.explain(scan, network, layer="features", target="organ", spec=NAMES)
     assert len(nodesByClass(scene, "vtkMRMLSegmentationNode")) == 1
+
+
+@pytest.mark.parametrize("how", ["under a transform", "in its own coordinates"])
+def test_a_scan_that_was_moved_gets_an_answer_where_it_is(scene, logic, network, how):
+    scan = addVolume(scene, spot(), PLACES["identity"])
+    before = logic.explain(scan, network)
+    again = logic.explain(scan, network, method="layer_cam")
+    if how == "under a transform":
+        scan.SetAndObserveTransformNodeID(addTransforms(scene, [shear()]).GetID())
+    else:
+        scan.SetOrigin(10.0, 20.0, 30.0)
+    after = logic.explain(scan, network)
+    first, same, moved = (
+        node.GetNodeReference(ResultNodes.ANSWER_ROLE) for node in (before, again, after)
+    )
+    assert first is same
+    assert moved is not first
+    assert moved.GetParentTransformNode() is scan.GetParentTransformNode()
+    bounds = np.zeros((2, 6))
+    first.GetRASBounds(bounds[0])
+    moved.GetRASBounds(bounds[1])
+    assert not np.allclose(*bounds)
 
 
 def test_answer_whose_background_is_not_the_first_class(scene, logic, network, scan):

@@ -143,7 +143,7 @@ def modelLine(given: InputState) -> str:
     if given.modelError and given.edited:
         return _("The specification was refused.")
     if given.modelError:
-        return _("The model was refused.")
+        return _("The model could not be loaded.")
     if given.modelLoading:
         return _("Loading {name}").format(name=PurePath(given.modelPath).name)
     return ""
