@@ -37,7 +37,7 @@ class Panel:
         self.parameters = SimpleNamespace(
             volumes=[scan], modelPath="model.pt", specification="", className="",
             method="hires_cam", layers='["up1", "up2"]', options="{}", opacity=0.7,
-            hiddenFraction=0.2,
+            hiddenFraction=0.2, legend=True,
         )  # fmt: skip
 
     def log(self, text) -> None:
@@ -152,6 +152,25 @@ def test_views_show_again_what_they_showed(panel, overlay, scan, viewedScene, ne
     for view in views(viewedScene):
         assert view.GetBackgroundVolumeID() == scan.GetID()
         assert view.GetForegroundOpacity() == pytest.approx(0.4)
+
+
+def test_legend_names_the_method_that_is_followed(panel, overlay, scan, network):
+    from SlicerAttentionMapsLib import Display, ResultNodes
+
+    live = LiveMaps(panel)
+    live.start()
+    live._onMap(overlay)
+    assert Display.legendOf(overlay).GetTitleText() == Maps.legendTitle(overlay)
+    other = panel.logic.explain(scan, network, method="saliency", show=False)
+    provenance = other.GetAttribute(ResultNodes.PROVENANCE_ATTRIBUTE)
+    overlay.SetAttribute(ResultNodes.PROVENANCE_ATTRIBUTE, provenance)
+    live._onMap(overlay)
+    assert Display.legendOf(overlay).GetTitleText().startswith("Saliency")
+    live.stop()
+    panel.parameters.legend = False
+    live.start()
+    live._onMap(overlay)
+    assert not Display.isLegendShown(overlay)
 
 
 def test_views_without_overlay_and_a_map_that_comes_too_late(panel, scan, viewedScene, network):

@@ -22,6 +22,7 @@ class LiveMaps:
         self._before = []
         self._topBefore = None
         self._lastError = ""
+        self._title = ""
 
     @property
     def on(self) -> bool:
@@ -31,7 +32,7 @@ class LiveMaps:
     def start(self) -> None:
         """Follow the crosshair from now on."""
         scene = self._panel.logic.scene
-        self._about, self._lastError = self._subject(), ""
+        self._about, self._lastError, self._title = self._subject(), "", ""
         self._before = shownLayers(scene)
         withLegend = [node for node in Maps.shown(scene) if Display.isLegendShown(node)]
         self._topBefore = withLegend[-1] if withLegend else None
@@ -94,10 +95,14 @@ class LiveMaps:
         self._panel.wakeWorker()
 
     def _onMap(self, node) -> None:
-        """Forget what went wrong before: the map is there."""
+        """Forget what went wrong before: the map is there. Its legend names method and layer."""
         self._lastError = ""
+        title = Maps.legendTitle(node)
         if not self.on:
             Maps.remove(node)  # it came too late
+        elif title != self._title:
+            self._title = title
+            Maps.showLegend(node, visible=self._panel.parameters.legend)
 
     def _onError(self, error) -> None:
         """Say it once: over the border of the scan every move fails in the same way."""
