@@ -63,12 +63,15 @@ class LoadedModel:
         """What a person calls the model: the specification's name, its file, or its class."""
         return self.spec.name or (self.path.name if self.path else self.network.name)
 
-    def layers(self, image: Any = None) -> list[LayerInfo]:
+    def layers(
+        self, image: Any = None, tick: Callable[[], None] | None = None
+    ) -> list[LayerInfo]:
         """List the layers in execution order, after one forward pass without gradients.
 
         Args:
             image: An Image (or what `explain` takes); None takes the size of the last run, of the
                 specification, or the first of a few usual sizes that the network accepts.
+            tick: Called before every operator; what it raises ends the listing.
 
         Returns:
             One LayerInfo per call of a layer; layers that did not run come last.
@@ -76,7 +79,7 @@ class LoadedModel:
         Raises:
             ModelRunError: If no image is given and no usual size fits.
         """
-        geometry = self._geometry_for(image)
+        geometry = self._geometry_for(image, tick)
         ran = {info.name for info in geometry.infos}
         idle = [
             LayerInfo(name, "", (), explainable=False, reason="did not run in the forward pass")
@@ -95,16 +98,16 @@ class LoadedModel:
             return self.spec.layer
         return self.resolve_layers(name, self._geometry_for(image))[0]
 
-    def _geometry_for(self, image: Any) -> Geometry:
+    def _geometry_for(self, image: Any, tick: Callable[[], None] | None = None) -> Geometry:
         """Of an image's size; without one of the last size that ran, else of a usual one."""
         if image is not None:
             from attention_maps.inputs import as_image
 
             image = as_image(image, self.expected_input()[1])
-            return self.geometry(self.tensor(self.prepare(image)))
+            return self.geometry(self.tensor(self.prepare(image)), tick)
         if self._known:
             return next(reversed(self._known.values()))
-        return self._try_sizes()
+        return self._try_sizes(tick)
 
     def prepare(self, image: Image) -> NetworkInput:
         """Make the network's input of an image, as the specification says.
@@ -225,7 +228,7 @@ class LoadedModel:
                 return None, tensor.ndim - 2
         return None, None
 
-    def _try_sizes(self) -> Geometry:
+    def _try_sizes(self, tick: Callable[[], None] | None) -> Geometry:
         channels, axes = self.expected_input()
         axes = axes or 3
         if channels is None:
@@ -237,7 +240,7 @@ class LoadedModel:
         for size in sizes:
             blank = torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
             try:
-                return self.geometry(blank)
+                return self.geometry(blank, tick)
             except ModelRunError as error:
                 logger.debug("Size %s does not fit: %s", size, error)
         raise ModelRunError(

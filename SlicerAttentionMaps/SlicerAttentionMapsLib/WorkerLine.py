@@ -1,6 +1,7 @@
 """The worker of a session: started when it is needed, brought up to date, its state kept."""
 
 import logging
+import math
 import time
 from collections import deque
 
@@ -24,6 +25,7 @@ class WorkerLine:
         self._environment = dict(environment or {})
         self._onChanged = onChanged
         self._client = None
+        self._listing = None
         self._subject = WorkerSubject()
         self._modelKey: tuple = ()
         self._layersKey: tuple = ()
@@ -149,7 +151,14 @@ class WorkerLine:
                 self.layersLoading = False
                 self._changed()
 
-        self._client.layers(sized=sized, on_done=listed, on_error=lambda _: listed(None))
+        self._listing = self._client.layers(
+            sized=sized, on_done=listed, on_error=lambda _: listed(None)
+        )
+
+    def _stopListing(self) -> None:
+        """Let a question go before the list of layers, which is asked for again after it."""
+        if self._client is not None and self._listing is not None and not self._listing.done:
+            self._client.cancel(self._listing, math.inf)
 
     def _update(self, question, send) -> None:
         """Bring the worker up to date for a question, then send it.
@@ -160,6 +169,7 @@ class WorkerLine:
         subject = question.subject
         subject.check()
         client = self._started()
+        self._stopListing()
         question.key = subject.key
         if client.pid is not None and question.key == self._currentKey:
             send()
@@ -171,6 +181,7 @@ class WorkerLine:
             if question.done:
                 return
             self.model = summary
+            self._stopListing()
             channels, affine = subject.channels(summary["spatial_dims"])
             key = f"{subject.volumesKey} {summary['spatial_dims']}"
             sending = self._callbacks(question)

@@ -151,7 +151,7 @@ def test_no_memory(kept, scene, network, head, tmp_path):
 
     class Hungry(torch.nn.Module):
         def forward(self, x):
-            return torch.zeros([10**7, 10**7])[:1, :2] + x.mean()
+            return torch.zeros([10000000, 10000000])[:1, :2] + x.mean()
 
     path = tmp_path / "hungry.pt"
     torch.jit.script(Hungry()).save(str(path))

@@ -88,13 +88,12 @@ class Session:
     def layers(self, message: messages.Layers, progress: ProgressCallback) -> messages.Done:
         """List layers."""
         model = self._kept_model()
+        report = Progress(progress)
+        report.stage("Finding the layers", 0.0, 1.0, model.operators)
         if self._image is None or not message.sized:
-            infos = model.layers()
+            infos = model.layers(tick=report.tick)
         else:
-            explainer = self._asked()
-            report = Progress(progress)
-            report.stage("Finding the layers", 0.0, 1.0, model.operators)
-            model.geometry(explainer.tensor, report.tick)
+            model.geometry(self._asked().tensor, report.tick)
             infos = model.layers(self._image)
         return messages.Done(message.id, {"layers": [layer_summary(info) for info in infos]})
 
