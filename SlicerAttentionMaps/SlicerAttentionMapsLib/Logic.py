@@ -15,10 +15,11 @@ from .KeptSessions import KeptSessions
 from .LogicAnalysis import AnalysisActions
 from .LogicMaps import MapActions
 from .LogicModel import ModelActions
+from .LogicQuestion import QuestionActions
 from .SceneTransaction import removeNewNodesOnError
 
 
-class SlicerAttentionMapsLogic(MapActions, AnalysisActions, ModelActions):
+class SlicerAttentionMapsLogic(MapActions, AnalysisActions, ModelActions, QuestionActions):
     """Explain models on volumes of the scene; keeps the last forward passes for the next question.
 
     What is done with maps that were made is in `MapActions` and `AnalysisActions`.

@@ -64,3 +64,11 @@ def test_point_that_still_follows_the_mouse_is_none(scene):
     points.SetNthControlPointPosition(0, 1.0, 2.0, 3.0, points.PositionPreview)
     with pytest.raises(TargetError, match="place one in a slice view"):
         PlaceBridge.pointFromMarkup(points)
+
+
+def test_box_of_the_logic_may_be_asked_about(scene, logic, network):
+    volume = addVolume(scene, spot(), PLACES["nested"])
+    box = logic.questionBox(volume, "Box")
+    assert box.GetName() == "Box"
+    overlay = logic.explain(volume, network, target=box)
+    assert " in Box | " in overlay.GetName()

@@ -159,7 +159,9 @@ class QuestionSection:
 
     def onNewBox(self) -> None:
         """Make a box in the middle of the slice views."""
-        self._panel.parameters.roiNode = RoiBoxes.addBox(self._volume(), _("Question box"))
+        self._panel.parameters.roiNode = self._panel.logic.questionBox(
+            self._volume(), _("Question box")
+        )
         self._panel.requestRefresh()
 
     def onLive(self) -> None:
