@@ -35,14 +35,14 @@ class MapActions:
         Args:
             mapNode: the map.
             opacity: of the maps over the scan, 0..1.
-            legend: whether a color legend is shown.
+            legend: whether a color legend is shown; of several maps that of the lowest.
             alone: whether other maps are hidden; if not, this one lies on top of them.
         """
         ensureEngine()
         Maps.show(mapNode, opacity=opacity, legend=legend, alone=alone)
 
     def hide(self, mapNode, *, legend: bool = True) -> None:
-        """Take a map out of the slice views; `legend` is about the map that is then on top.
+        """Take a map out of the slice views; `legend` is about the maps that are left.
 
         logic.hide(overlay)
         """
@@ -124,6 +124,8 @@ class MapActions:
 
     def showLegend(self, mapNode, visible: bool = True) -> None:
         """Show or hide a map's color legend; there is one at a time.
+
+        Slicer draws it in the slice views whose foreground or background the map is.
 
         logic.showLegend(overlay, False)
         """

@@ -45,7 +45,8 @@ def scanOf(mapNode):
 def shown(scene) -> list:
     """Return the maps that the slice views show, the one on top last."""
     maps = mapsOf(scene)
-    return [node for node in SliceViews.stacked(scene) if node in maps]
+    seen = [node for node in SliceViews.stacked(scene) if node in maps]
+    return [node for index, node in enumerate(seen) if node not in seen[index + 1 :]]
 
 
 def show(mapNode, *, opacity: float, legend: bool, alone: bool = True) -> None:
@@ -54,18 +55,18 @@ def show(mapNode, *, opacity: float, legend: bool, alone: bool = True) -> None:
     Args:
         mapNode: the map.
         opacity: of the maps, 0..1.
-        legend: whether its color legend is shown.
+        legend: whether a color legend is shown: that of the lowest map, Slicer's foreground.
         alone: whether other maps are hidden; those of another scan always are.
     """
     scanNode = scanOf(mapNode)
     others = [] if alone else [node for node in shown(mapNode.GetScene()) if node is not mapNode]
     others = [n for n in others if n.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode]
     SliceViews.stack(scanNode, [*others, mapNode], opacity)
-    showLegend(mapNode, legend)
+    showLegend([*others, mapNode][0], legend)  # Slicer draws that of the foreground alone
 
 
 def hide(mapNode, *, legend: bool) -> None:
-    """Take a map out of the slice views; the legend of the one below it appears."""
+    """Take a map out of the slice views; the legend of another one appears where there is one."""
     seen = shown(mapNode.GetScene())
     if mapNode not in seen:
         return
@@ -79,7 +80,7 @@ def hide(mapNode, *, legend: bool) -> None:
     if scanNode is not None:
         SliceViews.stack(scanNode, seen, opacity)
     if seen and legend:
-        showLegend(seen[-1], visible=True)
+        showLegend(seen[0], visible=True)
 
 
 def showLegend(mapNode, visible: bool) -> None:

@@ -102,6 +102,15 @@ def setOpacity(scene, opacity: float) -> None:
             composite.SetNthLayerOpacity(layer, opacity)
 
 
+def evenOpacity(scene) -> None:
+    """Give the layers over the foreground its opacity: a saved scene has lost theirs."""
+    for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
+        opacity = composite.GetForegroundOpacity()
+        for layer in range(composite.Layer_Last, _layers(composite)):
+            if composite.GetNthLayerOpacity(layer) != opacity:
+                composite.SetNthLayerOpacity(layer, opacity)
+
+
 def opacityOf(scene) -> float | None:
     """Return the opacity of the foreground in the first slice view; None without slice views."""
     for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):

@@ -10,7 +10,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=Im
 
 import attention_maps as am
 from slicer_maps import addMap
-from SlicerAttentionMapsLib import ColorTables, MapStyle, SceneFile
+from SlicerAttentionMapsLib import ColorTables, MapStyle, SceneFile, SliceViews
 from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
 from SlicerAttentionMapsLib.SceneSetup import nodesByClass
 
@@ -64,9 +64,10 @@ def test_maps_lie_over_each_other_in_the_order_they_were_shown(scene, logic, map
     assert view.GetForegroundVolumeID() == first.GetID()
     assert view.GetNthLayerVolumeID(view.Layer_Last) == second.GetID()
     assert view.GetForegroundOpacity() == view.GetNthLayerOpacity(view.Layer_Last) == 0.7
-    assert legends(scene) == ["HiResCAM\nenc.1"]
+    assert legends(scene) == ["Grad-CAM\nenc.1"]  # the foreground's: others are not drawn
     logic.show(first, alone=False)
     assert logic.shownMaps() == [second, first]
+    assert legends(scene) == ["HiResCAM\nenc.1"]
     logic.setOpacity(0.2)
     assert logic.opacity() == view.GetNthLayerOpacity(view.Layer_Last) == 0.2
     logic.show(third)
@@ -239,6 +240,17 @@ def test_renaming(logic, maps):
     with pytest.raises(ValueError, match="name for the map"):
         logic.rename(maps[0], "  ")
     assert maps[0].GetName() == "First try"
+
+
+def test_reloaded_stack_has_one_opacity(scene, logic, maps, tmp_path):
+    for node in maps[:2]:
+        logic.show(node, opacity=0.3, alone=False)
+    SceneFile.saveScene(scene, tmp_path / "scene.mrb")
+    again = SlicerAttentionMapsLogic(SceneFile.loadScene(tmp_path / "scene.mrb").scene)
+    assert [node.GetName() for node in again.shownMaps()] == [n.GetName() for n in maps[:2]]
+    SliceViews.evenOpacity(again.scene)
+    view = composite(again.scene)
+    assert view.GetNthLayerOpacity(view.Layer_Last) == pytest.approx(0.3)
 
 
 def test_reloaded_scene_shows_the_same(scene, logic, maps, tmp_path, table):

@@ -194,7 +194,11 @@ def _display(result: ResultState, chosen: MapFacts) -> Controls:
             toolTip=_("Interpolate between voxels; else each voxel is drawn as it is."),
         ),
         "legendCheckBox": Control(
-            checked=result.legend, toolTip=_("Show a color legend of the map on top.")
+            checked=result.legend,
+            toolTip=_(
+                "Show a color legend; of several maps over each other Slicer draws that of the "
+                "lowest, its foreground."
+            ),
         ),
         "commonScaleCheckBox": Control(
             checked=result.commonScale,

@@ -3,6 +3,7 @@
 import slicer
 import vtk
 
+from .. import SliceViews
 from ..SceneSetup import nodesByClass
 
 _CLASSES = ("vtkMRMLSliceCompositeNode", "vtkMRMLSequenceBrowserNode")
@@ -23,6 +24,7 @@ class MapsObserver:
     def watch(self, maps) -> None:
         """Watch these maps, and the nodes that show them, instead of those before."""
         scene = slicer.mrmlScene
+        SliceViews.evenOpacity(scene)
         others = [node for name in _CLASSES for node in nodesByClass(scene, name)]
         displays = [node.GetDisplayNode() for node in maps if node.GetDisplayNode() is not None]
         wanted = [*maps, *displays, *others]

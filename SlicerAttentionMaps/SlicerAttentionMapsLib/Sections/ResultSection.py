@@ -185,11 +185,11 @@ class ResultSection:
         self._panel.requestRefresh()
 
     def onLegend(self, visible: bool) -> None:
-        """Show or hide the legend of the map on top."""
+        """Show or hide the legend of the maps that are seen."""
         self._panel.parameters.legend = visible
         shown = self._panel.logic.shownMaps()
         if shown:
-            self._panel.logic.showLegend(shown[-1], visible)
+            self._panel.logic.showLegend(shown[0], visible)
 
     def onCommonScale(self, common: bool) -> None:
         """Give all maps one color range, or each its own."""
@@ -232,7 +232,7 @@ class ResultSection:
 
     def _legend(self) -> bool:
         shown = self._panel.logic.shownMaps()
-        return isLegendShown(shown[-1]) if shown else self._panel.parameters.legend
+        return isLegendShown(shown[0]) if shown else self._panel.parameters.legend
 
     def _measure(self, action) -> None:
         with slicer.util.WaitCursor():
