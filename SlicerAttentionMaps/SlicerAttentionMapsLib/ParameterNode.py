@@ -27,7 +27,6 @@ class SlicerAttentionMapsParameterNode:
         currentMap: the map that the Result section is about.
         opacity: of the map over the scan, 0..1.
         hiddenFraction: values below this share of the largest absolute one are not drawn.
-        colorTable: ID of a color node, or empty for the method's own.
         smooth: whether voxels are interpolated in the views.
         legend: whether a color legend is shown.
         commonScale: whether all maps share one color range.
@@ -57,7 +56,6 @@ class SlicerAttentionMapsParameterNode:
     currentMap: slicer.vtkMRMLScalarVolumeNode
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     hiddenFraction: Annotated[float, WithinRange(0.0, 0.99)] = 0.1
-    colorTable: str = ""
     smooth: bool = True
     legend: bool = True
     commonScale: bool = False

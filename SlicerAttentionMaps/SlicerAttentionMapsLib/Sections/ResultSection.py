@@ -106,9 +106,6 @@ class ResultSection:
         for mapNode in maps:
             logic.setSmooth(mapNode, parameters.smooth)
             logic.setHiddenFraction(mapNode, parameters.hiddenFraction)
-        if parameters.colorTable:
-            for mapNode in maps:
-                logic.setColorTable(mapNode, parameters.colorTable)
         if parameters.commonScale:
             logic.setCommonScale(logic.maps())
         if not parameters.legend:
