@@ -14,7 +14,7 @@ from slicer_places import (
     shear,
     spot,
     worldOfHottest,
-)  # fmt: skip
+)
 
 pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=ImportError)
 
