@@ -58,8 +58,10 @@ def evaluate(
     chosen = list(all_metrics().values()) if names is None else [find_metric(n) for n in names]
     fraction = _checked_threshold(threshold)
     shown = _as_map(result)
-    inside = mask_on_grid(_as_mask(mask, shown.grid), shown.grid)
     values = shown.array[0]
+    # In the map's order in memory: going through two orders at once is many times slower.
+    inside = np.empty_like(values, dtype=np.bool_)
+    inside[...] = mask_on_grid(_as_mask(mask, shown.grid), shown.grid)
     reason = _why_not(values, inside)
     if reason:
         logger.warning("The metrics are not defined: %s.", reason)

@@ -57,7 +57,8 @@ def otsu_threshold(evidence: NDArray[np.float32]) -> float:
     Returns:
         Center of the last bin of the lower class.
     """
-    counts, edges = np.histogram(evidence, BINS, (0.0, float(evidence.max())))
+    values = evidence.ravel(order="K")  # as they lie in memory: else they would be copied
+    counts, edges = np.histogram(values, BINS, (0.0, float(evidence.max())))
     centers = (edges[:-1] + edges[1:]) / 2
     share = counts / counts.sum()
     lower = np.cumsum(share)
