@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import NetworkAnswer, VolumeBridge
 from .EnginePath import ensureEngine
+from .TorchImport import importTorch
 
 # Each holds the activations of a forward pass, which may be gigabytes.
 MOST_SESSIONS = 2
@@ -42,6 +43,7 @@ class KeptSessions:
             device: where the network runs.
         """
         ensureEngine()
+        importTorch()
         import attention_maps as am
 
         specKey = fileState(spec) if isinstance(spec, str | Path) else repr(spec)
