@@ -118,7 +118,7 @@ class ExplainSection:
     def _onDone(self, nodes) -> None:
         self._end()
         caption = captionOf([ResultNodes.provenanceOf(node) for node in nodes])
-        self._panel.log(caption.replace("\n", "; "))
+        self._panel.noteLog(caption.replace("\n", "; "))  # the worker's line has logged it
         self._panel.sections.result.mapsMade(nodes)
 
     def _onError(self, error) -> None:
