@@ -7,6 +7,7 @@ from pathlib import Path
 import slicer
 
 from .i18n import _
+from .TorchImport import ownCodeFirst
 
 
 class SlicerPackages:
@@ -26,7 +27,7 @@ class SlicerPackages:
         """Install torch of certain versions, such as ">=2.6", by the PyTorch extension."""
         from PyTorchUtils import PyTorchUtilsLogic
 
-        with slicer.util.WaitCursor():
+        with slicer.util.WaitCursor(), ownCodeFirst():  # it imports torch at its end
             PyTorchUtilsLogic().installTorch(
                 askConfirmation=False, torchVersionRequirement=versions
             )
