@@ -34,6 +34,8 @@ def stack(mapNodes, name: str):
     browser.AddProxyNode(first, sequence, False)
     browser.EndModify(modified)
     _fill(browser, first, None)
+    for node in (sequence, browser):
+        ResultNodes.putBeside(node, first)
     return first
 
 

@@ -116,16 +116,14 @@ def addChart(tableNode, metric: str | None = None):
     removeChart(tableNode)
     data = plotData(rowsOf(tableNode), metric)
     scene = tableNode.GetScene()
-    values = scene.AddNewNodeByClass(
-        "vtkMRMLTableNode", scene.GenerateUniqueName(f"{tableNode.GetName()} | plotted")
-    )
+    values = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{tableNode.GetName()} | plotted")
     addTexts(values, data.axis, list(data.categories))
-    chart = scene.AddNewNodeByClass(
-        "vtkMRMLPlotChartNode", scene.GenerateUniqueName(f"{tableNode.GetName()} | plot")
-    )
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{tableNode.GetName()} | plot")
     for index, (name, numbers) in enumerate(data.series.items()):
         addNumbers(values, name, list(numbers))
-        chart.AddAndObservePlotSeriesNodeID(_addSeries(values, name, data, index).GetID())
+        seriesNode = _addSeries(values, name, data, index)
+        chart.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
+        ResultNodes.putBeside(seriesNode, tableNode)
     chart.SetTitle(data.title)
     numbered = "   ".join(f"{index} {name}" for index, name in enumerate(data.categories))
     chart.SetXAxisTitle(f"{data.axis}: {numbered}")

@@ -74,6 +74,9 @@ class CompareSection:
 
     def onTruth(self, node) -> None:
         """Choose the ground truth, with all its segments."""
+        scene = slicer.mrmlScene
+        if scene.IsClosing() or scene.IsImporting():
+            return  # segmentations that come and go are no choice of a person
         if node is not self._panel.parameters.truthNode:
             self._panel.parameters.truthNode = node
             self._panel.parameters.truthSegments = "[]"
