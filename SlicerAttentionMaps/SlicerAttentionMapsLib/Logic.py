@@ -16,10 +16,13 @@ from .LogicAnalysis import AnalysisActions
 from .LogicMaps import MapActions
 from .LogicModel import ModelActions
 from .LogicQuestion import QuestionActions
+from .LogicWorker import WorkerActions
 from .SceneTransaction import removeNewNodesOnError
 
 
-class SlicerAttentionMapsLogic(MapActions, AnalysisActions, ModelActions, QuestionActions):
+class SlicerAttentionMapsLogic(
+    MapActions, AnalysisActions, ModelActions, QuestionActions, WorkerActions
+):
     """Explain models on volumes of the scene; keeps the last forward passes for the next question.
 
     What is done with maps that were made is in `MapActions` and `AnalysisActions`.
@@ -133,11 +136,12 @@ class SlicerAttentionMapsLogic(MapActions, AnalysisActions, ModelActions, Questi
         return self._sessions.of(volumeNodes, modelPath, spec=spec, device=device)
 
     def forget(self) -> None:
-        """Give the memory of kept models and forward passes back.
+        """Give the memory of kept models and forward passes back; ends the worker of scripts.
 
         logic.forget()
         """
         self._sessions.clear()
+        self._closeWorker()
 
     def _answerNode(self, kept, scanNode):
         """Return the segmentation of the session's answer, made on the first question."""
