@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
 
 from SlicerAttentionMapsLib.Paths import resourcePath
 from SlicerAttentionMapsLib.Widget import SlicerAttentionMapsWidget
@@ -55,3 +55,14 @@ def registerSampleData() -> None:
     from SlicerAttentionMapsLib import SampleScan
 
     SampleScan.register()
+
+
+class SlicerAttentionMapsTest(ScriptedLoadableModuleTest):
+    """The tests inside 3D Slicer: the panel is used as a person would (see `ModuleTests`)."""
+
+    def runTest(self) -> None:
+        """Run all of them; each is reported by itself."""
+        from SlicerAttentionMapsLib.ModuleTests import Suite
+
+        result = Suite.run()
+        self.assertTrue(result.wasSuccessful(), "A test failed; the log says which and why.")
