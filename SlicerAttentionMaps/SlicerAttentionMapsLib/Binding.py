@@ -1,5 +1,8 @@
 """Puts what the panel decided into widgets, and nothing more."""
 
+import qt
+import slicer
+
 from .Panel.Control import Control, Controls
 
 
@@ -21,6 +24,18 @@ def show(widget, control: Control) -> None:
         _show(widget, control)
     finally:
         widget.blockSignals(blocked)
+
+
+def letShrink(widget) -> None:
+    """Let lists of choices be narrower than their longest choice, such as the name of a scan.
+
+    Args:
+        widget: a combo box, or one that holds some.
+    """
+    for child in (widget, *slicer.util.findChildren(widget)):
+        if hasattr(child, "inherits") and child.inherits("QComboBox"):
+            child.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
+            child.setMinimumContentsLength(_LEAST_LETTERS)
 
 
 def _show(widget, control: Control) -> None:
@@ -100,4 +115,5 @@ def _setChecked(widget, checked: bool) -> None:
         widget.setChecked(checked)
 
 
+_LEAST_LETTERS = 10
 _TOOL_TIP_ROLE = 3  # Qt.ToolTipRole

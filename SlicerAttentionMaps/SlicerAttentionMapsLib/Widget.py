@@ -43,6 +43,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def setup(self) -> None:
         """Build the panel."""
+        from . import Binding
         from .Logic import SlicerAttentionMapsLogic
         from .MessageArea import MessageArea
         from .PanelScene import PanelScene
@@ -54,6 +55,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        Binding.letShrink(uiWidget)
         self.settings = slicer.app.userSettings()
         self.logic = SlicerAttentionMapsLogic()
         self._refreshTimer = qt.QTimer(uiWidget)

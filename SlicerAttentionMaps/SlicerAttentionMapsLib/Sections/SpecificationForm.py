@@ -68,8 +68,7 @@ class SpecificationForm:
 
     def _choice(self, entry):
         editor = qt.QComboBox()
-        editor.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        editor.setMinimumContentsLength(12)
+        Binding.letShrink(editor)
         for item in entry.choices:
             editor.addItem(item.label, item.key)
         editor.connect(

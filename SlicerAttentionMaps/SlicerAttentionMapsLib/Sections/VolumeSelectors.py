@@ -48,6 +48,7 @@ class VolumeSelectors:
         selector.nodeTypes = first.nodeTypes
         selector.noneEnabled, selector.addEnabled, selector.removeEnabled = True, False, False
         selector.objectName = f"volumeSelector_{len(self._rows)}"
+        Binding.letShrink(selector)
         label = qt.QLabel()
         self._layout.insertRow(len(self._rows), label, selector)
         selector.setMRMLScene(slicer.mrmlScene)
