@@ -226,11 +226,13 @@ class InputSection:
 
     def _guessVolumes(self, given: InputState) -> None:
         """Fill open channels, once per model and set of volumes: what a person clears stays so."""
+        if not self._panel.moduleShown or (given.model is None and any(given.volumes)):
+            return
         first = given.volumes[0] if given.volumes else None
         names = channelNames(given.model, first.components if first else 1)
         volumes = VolumeChoice.explainable(slicer.mrmlScene)
         asked = (names, tuple(node.GetID() for node in volumes))
-        if not self._panel.moduleShown or given.modelLoading or self._guessedFor == asked:
+        if self._guessedFor == asked:
             return
         self._guessedFor = asked
         nodes = self.volumeNodes()
