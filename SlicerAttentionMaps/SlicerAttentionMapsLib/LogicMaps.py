@@ -119,7 +119,7 @@ class MapActions:
 
         logic.setSmooth(overlay, False)
         """
-        mapNode.GetDisplayNode().SetInterpolate(smooth)
+        MapStyle.displayNodeOf(mapNode).SetInterpolate(smooth)
         MapRendering.update(mapNode)
 
     def showLegend(self, mapNode, visible: bool = True) -> None:

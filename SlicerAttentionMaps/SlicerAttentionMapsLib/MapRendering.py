@@ -43,7 +43,7 @@ def update(mapNode) -> None:
     propertyNode.SetColor(_colors(style, ColorTables.sampledColors(MapStyle.colorTableOf(mapNode))))
     propertyNode.SetScalarOpacity(_opacities(style))
     volumeProperty = propertyNode.GetVolumeProperty()
-    if mapNode.GetDisplayNode().GetInterpolate():
+    if MapStyle.displayNodeOf(mapNode).GetInterpolate():
         volumeProperty.SetInterpolationTypeToLinear()
     else:
         volumeProperty.SetInterpolationTypeToNearest()

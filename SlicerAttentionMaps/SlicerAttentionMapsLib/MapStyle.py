@@ -89,7 +89,7 @@ def isSigned(mapNode) -> bool:
 
 def styleOf(mapNode) -> OverlayStyle:
     """Return how a map is drawn."""
-    displayNode = mapNode.GetDisplayNode()
+    displayNode = displayNodeOf(mapNode)
     largest = largestOf(mapNode)
     scale = displayNode.GetAttribute(SCALE_ATTRIBUTE)
     maximum = float(scale) if scale and largest > 0 else largest

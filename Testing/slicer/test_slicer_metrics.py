@@ -90,32 +90,53 @@ def test_every_layer_and_segment_has_a_row(logic, maps, truth, threshold):
     assert alone.GetName() == "Scan | tumor | Grad-CAM | metrics"
 
 
-def test_worker_gives_the_same_table(scene, maps, truth):
+@pytest.fixture
+def session():
     from SlicerAttentionMapsLib.WorkerSession import WorkerSession
 
-    session, progress, tables, errors = WorkerSession(), [], [], []
-    try:
-        session.evaluate(
-            maps, truth, segmentIds(truth), threshold=0.3,
-            onProgress=lambda *said: progress.append(said), onDone=tables.append,
-            onError=errors.append,
-        )  # fmt: skip
-        assert session.busy
-        until = time.monotonic() + 60
-        while session.pending and time.monotonic() < until:
-            session.poll(0.05)
-        assert errors == []
-        requireSame(tables[0], expectedRows(0.3))
-        assert [fraction for fraction, _ in progress] == pytest.approx([n / 6 for n in range(6)])
+    session = WorkerSession()
+    yield session
+    session.close()
 
-        before = nodeIds(scene)
-        question = session.evaluate(maps, truth, ["nonsense"], onError=errors.append)
-        while not question.done and time.monotonic() < until:
-            session.poll(0.05)
-        assert "Segment 'nonsense' is not in 'Truth'" in str(errors[0])
-        assert nodeIds(scene) == before
-    finally:
-        session.close()
+
+def waitFor(session, question) -> None:
+    until = time.monotonic() + 60
+    while not question.done and time.monotonic() < until:
+        session.poll(0.05)
+    assert question.done
+
+
+def test_worker_gives_the_same_table(session, maps, truth):
+    progress = []
+    question = session.evaluate(
+        maps, truth, segmentIds(truth), threshold=0.3, onProgress=lambda *it: progress.append(it)
+    )
+    assert session.busy
+    assert session.pending
+    waitFor(session, question)
+    requireSame(question.result, expectedRows(0.3))
+    assert [fraction for fraction, _ in progress] == pytest.approx([n / 6 for n in range(6)])
+    assert progress[1][1] == "Scan | tumor | Grad-CAM | enc.1"
+    assert not session.busy
+
+
+def test_failed_or_canceled_comparison_adds_nothing(scene, session, maps, truth):
+    before, errors = nodeIds(scene), []
+    waitFor(session, session.evaluate(maps, truth, ["nonsense"], onError=errors.append))
+    assert "Segment 'nonsense' is not in 'Truth'" in str(errors[0])
+    question = session.evaluate(maps, truth, segmentIds(truth), onError=errors.append)
+    session.cancelQuestion(question)
+    waitFor(session, question)
+    assert isinstance(errors[1], am.Cancelled)
+    waitFor(
+        session,
+        session.evaluate(maps, truth, segmentIds(truth), threshold=2.0, onError=errors.append),
+    )
+    assert "0 <= fraction < 1" in str(errors[2])
+    assert nodeIds(scene) == before
+    question = session.evaluate(maps[1:], truth, segmentIds(truth)[:1])
+    waitFor(session, question)
+    assert question.result.GetNumberOfRows() == 1
 
 
 def test_exported_numbers_are_whole(logic, maps, truth, tmp_path):

@@ -73,7 +73,7 @@ class ResultSection:
             signed=style.signed,
             colorTable=MapStyle.colorTableOf(mapNode).GetID(),
             ownColors=MapStyle.hasOwnColors(mapNode),
-            smooth=bool(mapNode.GetDisplayNode().GetInterpolate()),
+            smooth=bool(MapStyle.displayNodeOf(mapNode).GetInterpolate()),
             legend=self._legend(),
             commonScale=parameters.commonScale,
             in3D=logic.isShownIn3D(mapNode),
