@@ -221,7 +221,8 @@ class WorkerSession(WorkerLine):
             self._questions = [question for question in self._questions if not question.done]
             for question in ended:
                 self._note(f"{question.text}: {question.error or 'done'}")
-            self._requestLayers(sized=True)
+            # Once the network has run on the volumes, this costs nothing; else a forward pass.
+            self._requestLayers(sized=ended[-1].error is None)
             self._changed()
 
     def close(self) -> None:

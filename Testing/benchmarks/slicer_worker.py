@@ -179,6 +179,8 @@ def second(bench: Bench) -> None:
     """128^3: the second question."""
     bench.choose(volume(128, 128, 128), "UNet128.pt")
     bench.ask(target=1, layer="dec0.2")
+    bench.settle()
+    bench.heart.take()
     rows = []
     for index in (2, 0, 1, 2, 0):
         question, took = bench.ask(target=index, layer="dec0.2")

@@ -152,6 +152,32 @@ def test_component_joins_voxels_by_their_faces():
         am.ComponentTarget(2, ras=(8, 6, 8)).resolve(answer)
 
 
+def test_a_place_without_a_class_asks_about_the_one_predicted_there():
+    answer = segmentation(shape=(6, 6, 6), affine=np.eye(4))
+    answer.logits[:] = 0
+    answer.logits[0, 0] = 1
+    answer.logits[0, 1, :3] = 4
+    answer.logits[0, 2, 2, 2, 2:5] = 5
+    for ras, name in (((0, 0, 0), "Tumour"), ((2, 2, 3), "oedema"), ((5, 5, 5), "Tumour")):
+        question = am.PointTarget(None, ras=ras).resolve(answer)
+        assert question.text.startswith(name)
+    assert am.ComponentTarget(None, ras=(2, 2, 3)).resolve(answer).voxels == 3
+    mask = np.zeros((6, 6, 6))
+    mask[2, 2, 1:5] = 1
+    assert am.RegionTarget(None, mask).resolve(answer).text == "oedema in a region"
+    mask[0] = 1
+    assert am.RegionTarget(None, mask).resolve(answer).text == "Tumour in a region"
+
+
+def test_a_contrast_without_classes_takes_the_two_likeliest():
+    answer = classification([0.5, -2, 3], NAMES)
+    for target in (am.ContrastTarget(None, None), am.ContrastTarget("oedema", None)):
+        assert target.resolve(answer).text == "oedema rather than background"
+    assert am.ContrastTarget(None, 1).resolve(answer).text == "oedema rather than Tumour"
+    with pytest.raises(TargetError, match="'oedema' twice"):
+        am.ContrastTarget(None, 2).resolve(answer)
+
+
 def test_component_in_a_picture():
     answer = segmentation(shape=(6, 6), affine=np.eye(4))
     answer.logits[:] = 0

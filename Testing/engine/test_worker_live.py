@@ -92,6 +92,24 @@ def test_every_second_running_question_may_finish(monkeypatch):
     assert scene.answers()[-1] == (5, "done")
 
 
+def test_other_requests_between_live_ones_change_nothing(monkeypatch):
+    monkeypatch.setattr(server, "SECONDS_TO_FINISH", 0.0)
+    scene = Scene()
+    scene.ask(1)
+    scene.has_begun(1)
+    scene.ask(2, live=False)
+    scene.ask(3)
+    scene.take_step()
+    scene.has_begun(2)
+    scene.take_step()
+    scene.has_begun(3)
+    scene.ask(4)
+    scene.take_step()
+    assert scene.answers() == [(1, "stopped"), (2, "done"), (3, "done")]
+    scene.has_begun(4)
+    scene.take_step()
+
+
 def test_quick_questions_may_finish():
     scene = Scene()
     for number in (1, 2):
