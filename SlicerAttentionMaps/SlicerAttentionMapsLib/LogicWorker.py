@@ -50,8 +50,7 @@ class WorkerActions:
             question = logic.startExplain(t1, "model.pt", target="tumor", layer="up1")
 
         Args:
-            volumeNode, modelPath, layer, method, target, spec, device, className, component,
-                batchSize, show, opacity, hiddenFraction, options: as in `explain`.
+            volumeNode: and all up to `options` as in `explain`.
             onProgress: called with a fraction 0..1 and a message.
             onDone: called with the list of overlays.
             onError: called with the one error that ended it.
