@@ -63,9 +63,7 @@ class LoadedModel:
         """What a person calls the model: the specification's name, its file, or its class."""
         return self.spec.name or (self.path.name if self.path else self.network.name)
 
-    def layers(
-        self, image: Any = None, tick: Callable[[], None] | None = None
-    ) -> list[LayerInfo]:
+    def layers(self, image: Any = None, tick: Callable[[], None] | None = None) -> list[LayerInfo]:
         """List the layers in execution order, after one forward pass without gradients.
 
         Args:
@@ -217,16 +215,16 @@ class LoadedModel:
         )
 
     def expected_input(self) -> tuple[int | None, int | None]:
-        """Channels and number of spatial axes that the first convolution takes, where it tells."""
-        if self.spec.channels or self.spec.spatial_dims:
-            return (
-                len(self.spec.channels) if self.spec.channels else None,
-                self.spec.spatial_dims,
-            )
+        """Channels and number of spatial axes that it takes, where the model tells."""
+        channels = len(self.spec.channels) if self.spec.channels else None
+        return channels, self.spec.spatial_dims or self._axes_of_weights()
+
+    def _axes_of_weights(self) -> int | None:
+        """Number of spatial axes of the first convolution."""
         for _, tensor in self.network.tensors():
             if tensor.ndim in (4, 5) and tensor.is_floating_point() and tensor.shape[0] > 1:
-                return None, tensor.ndim - 2
-        return None, None
+                return tensor.ndim - 2
+        return None
 
     def _try_sizes(self, tick: Callable[[], None] | None) -> Geometry:
         channels, axes = self.expected_input()

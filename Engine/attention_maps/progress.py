@@ -36,8 +36,8 @@ class Progress:
                 f"{callback!r}."
             )
         self.callback = callback
-        self._message = ""
-        self._span = (0.0, 1.0)
+        self._message = "Preparing"
+        self._span = (0.0, 0.0)  # ticks before the first stage take it nowhere
         self._expected = 1
         self._done = 0
         self._last = float("-inf")

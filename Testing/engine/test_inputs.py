@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 
 import attention_maps as am
 from attention_maps.inputs import as_image
+from tiny_networks import SmallUNet, seeded
 
 AFFINE = np.array([[-2.0, 0.1, 0, 30], [0.1, 3.0, 0, -20], [0, 0, 4.0, 7], [0, 0, 0, 1]])
 
@@ -75,3 +76,9 @@ def test_batches_of_pictures_come_in_wherever_an_image_is_asked_for():
 def test_affines_that_are_no_numbers_are_refused(volume):
     with pytest.raises(am.ImageError, match=r"\(4, 4\) affine of numbers .* got 'abc'"):
         am.Image(volume[None], "abc")
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_axes_are_told_by_the_weights_where_only_channels_are_named(axes):
+    model = am.load_model(seeded(SmallUNet(axes), 1), {"channels": ["T1"]})
+    assert model.expected_input() == (1, axes)

@@ -66,6 +66,16 @@ def test_several_targets_and_methods_share_the_way():
     assert max(second) - min(second) == pytest.approx((1 - start) / 6, rel=0.1)
 
 
+@pytest.mark.parametrize("method", ["grad_cam", "occlusion", "score_cam"])
+def test_next_question_begins_at_zero_too(method):
+    listener = Listener()
+    session = am.Explainer(seeded(SmallUNet(2), 1), picture(2))
+    session.explain("grad_cam", "act2", 1)
+    session.explain(method, "act2", 1, listener)
+    check_forward_only(listener.calls)
+    assert len({fraction for fraction, _ in listener.calls}) > 5
+
+
 def test_returning_nothing_goes_on():
     result = am.explain(
         seeded(SmallUNet(2), 1), picture(2), "grad_cam", "act2", 2, progress=lambda *_: None
