@@ -177,10 +177,12 @@ def _environmentLine(setup: SetupState) -> str:
     if not found.get("torch"):
         return _("Python {python}, no PyTorch").format(python=found.get("python", ""))
     names = ", ".join(_deviceName(name) for name in found.get("devices", ()))
-    return _("PyTorch {torch}, Python {python}, {threads} threads; devices: {devices}").format(
+    threads = found.get("threads", "")
+    threads = _("1 thread") if threads == 1 else _("{n} threads").format(n=threads)
+    return _("PyTorch {torch}, Python {python}, {threads}; devices: {devices}").format(
         torch=found["torch"],
         python=found.get("python", ""),
-        threads=found.get("threads", ""),
+        threads=threads,
         devices=names,
     )
 
