@@ -16,6 +16,7 @@ from SlicerAttentionMapsLib.Panel.SpecForm import (
     FormError,
     changed,
     choicesOf,
+    parsed,
     problemsByField,
     textsOf,
     withoutVersion,
@@ -143,6 +144,11 @@ def test_the_engines_problems_find_their_entry(fields, names):
     found = problemsByField(str(caught.value))
     assert set(found) == names
     assert all(text and not text.startswith("spec:") for text in found.values())
+
+
+def test_what_a_scene_holds_is_read_or_left_alone():
+    assert parsed('{"name": "X"}') == {"name": "X"}
+    assert [parsed(text) for text in ("", "{", "[1]", "null")] == [{}, {}, {}, {}]
 
 
 def test_examples():

@@ -128,6 +128,15 @@ class FormError(ValueError):
         self.name = name
 
 
+def parsed(text: str) -> dict[str, Any]:
+    """Return the fields of an edited specification; none where a scene holds something else."""
+    try:
+        fields = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def textsOf(specification: Mapping[str, Any]) -> dict[str, str]:
     """Return what the form shows of a specification, by name of the entry."""
     texts = {entry.name: _textOf(entry, specification.get(entry.name)) for entry in FIELDS}

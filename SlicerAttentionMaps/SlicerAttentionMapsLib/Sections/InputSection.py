@@ -83,7 +83,7 @@ class InputSection:
             sidecar=str(sidecar or ""),
             sidecarFound=sidecar is not None and sidecar.is_file(),
             specification=self._specification(model, sidecar),
-            edited=bool(parameters.specification),
+            edited=bool(SpecForm.parsed(parameters.specification)),
             unread=dict(self._unread),
             model=model,
             modelLoading=worker.modelLoading if isTold else found,
@@ -113,12 +113,11 @@ class InputSection:
         waits = not self._panel.moduleShown or self._pause.isActive() or given.unread
         if waits or state.explain.running or SetupPanel.problem(state):
             return
-        edited = self._panel.parameters.specification
         self._told = given.modelPath if given.modelFound else None
         self._panel.worker.choose(
             [node for node in self.volumeNodes() if node is not None],
             self._told or "",
-            json.loads(edited) if edited else None,
+            SpecForm.parsed(self._panel.parameters.specification) or None,
             state.setup.choices.device,
         )
 
@@ -192,9 +191,9 @@ class InputSection:
         self._panel.requestRefresh()
 
     def _specification(self, model, sidecar) -> dict:
-        edited = self._panel.parameters.specification
+        edited = SpecForm.parsed(self._panel.parameters.specification)
         if edited:
-            return json.loads(edited)
+            return edited
         if model is not None:
             return model["spec"]
         return Sidecar.read(sidecar) if sidecar is not None else {}
