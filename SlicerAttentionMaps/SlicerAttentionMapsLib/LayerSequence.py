@@ -25,12 +25,15 @@ def stack(mapNodes, name: str):
     sequence.SetIndexName("layer")
     sequence.SetIndexUnit("")
     for node, layer in zip(mapNodes, _distinct(map(_layerOf, mapNodes)), strict=True):
-        sequence.SetDataNodeAtValue(node, layer)
+        # Voxels are shared, not copied: first an empty volume, which then takes them over.
+        sequence.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), layer)
+        sequence.UpdateDataNodeAtValue(node, layer, True)
     browserName = scene.GenerateUniqueName(f"{name} layers")
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", browserName)
     modified = browser.StartModify()  # else the sequences' logic makes another volume at once
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     browser.SetOverwriteProxyName(sequence, True)
+    browser.SetSaveChanges(sequence, True)  # else each layer's voxels are copied when it is shown
     browser.AddProxyNode(first, sequence, False)
     browser.EndModify(modified)
     _fill(browser, first, None)
@@ -141,11 +144,14 @@ def _layerOf(mapNode) -> str:
 
 
 def _distinct(names) -> list[str]:
-    """Return names with a number where one comes twice: an index value stands for one volume."""
+    """Return names with a number where one comes twice: an index value stands for one volume.
+
+    A saved sequence lists them with blanks between them, so there are none within.
+    """
     found: list[str] = []
     for name in names:
-        number, unique = 2, name
+        number, unique = 2, name.replace(" ", "_")
         while unique in found:
-            unique, number = f"{name} ({number})", number + 1
+            unique, number = f"{name.replace(' ', '_')}~{number}", number + 1
         found.append(unique)
     return found
