@@ -143,6 +143,8 @@ class WorkerLine:
         key = (self._modelKey, self._subject.volumesKey if sized else "")
         if self.model is None or self._client is None or key == self._layersKey:
             return
+        if self.layers is not None and not sized:
+            return
         self._layersKey, self.layersLoading = key, True
 
         def listed(infos) -> None:
@@ -159,6 +161,7 @@ class WorkerLine:
         """Let a question go before the list of layers, which is asked for again after it."""
         if self._client is not None and self._listing is not None and not self._listing.done:
             self._client.cancel(self._listing, math.inf)
+            self._layersKey, self.layersLoading = (), False
 
     def _update(self, question, send) -> None:
         """Bring the worker up to date for a question, then send it.

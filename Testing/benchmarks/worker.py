@@ -82,23 +82,26 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def overlay(client: WorkerClient, folder: Path) -> None:
-    """A volume goes in, its map comes out on the volume's grid, in memory of the caller."""
-    path, array = saved(Coarse(), 16, folder), volume(512, 512, 300)
+    """A volume goes in as Slicer holds it, its map comes out as Slicer will hold it."""
+    path = saved(Coarse(), 16, folder)
+    scan = np.random.default_rng(0).integers(0, 1000, (300, 512, 512), dtype=np.int16)
+    image = am.Image(np.ascontiguousarray(scan.T)[None])
     client.wait(client.load_model(path))
     model = am.load_model(path)
 
     def by_worker() -> None:
-        client.set_image(array)
-        found = client.wait(client.explain("grad_cam", "conv", 1))
-        np.array(found[0].image.array)
+        client.set_image([scan.T])
+        found = client.wait(client.explain("grad_cam", "conv", 1))[0]
+        assert found.image.array[0].T.flags.c_contiguous
 
     def in_process() -> None:
-        np.array(am.explain(model, am.Image(array), "grad_cam", "conv", 1).image.array)
+        am.explain(model, image, "grad_cam", "conv", 1).image.array.max()
 
-    rows = [(seconds(by_worker), seconds(in_process)) for _ in range(4)][1:]
+    rows = [(seconds(by_worker), seconds(in_process)) for _ in range(6)][1:]
     mine, theirs = np.median(rows, axis=0)
+    best = min(first - second for first, second in rows)
     print(f"512x512x300 to overlay: {mine:.2f} s, engine alone {theirs:.2f} s, "
-          f"beyond it {mine - theirs:.2f} s (below 1.5)")  # fmt: skip
+          f"beyond it {mine - theirs:.2f} s, at best {best:.2f} s (below 1.5)")  # fmt: skip
 
 
 def second_question(client: WorkerClient, folder: Path) -> None:
