@@ -111,13 +111,45 @@ def names(path: Path) -> Iterator[tuple[str, str]]:
             yield f"{path.name}:{node.lineno}", name
 
 
-def uses(path: Path, widgets: dict[str, str]) -> Iterator[Use]:
-    """Yield what a file uses of widgets whose class can be seen in the code."""
+def handedOver(widgets: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return which widgets are handed to the constructors of the library's classes.
+
+    Returns:
+        By name of the class, parameter -> class of the widget.
+    """
+    trees = [_parsed(path) for path in codeFiles()]
+    parameters = {
+        scope.name: [argument.arg for argument in function.args.args[1:]]
+        for scope in (node for tree in trees for node in ast.walk(tree))
+        if isinstance(scope, ast.ClassDef)
+        for function in scope.body
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+    }
+    found: dict[str, dict[str, str]] = {}
+    for call in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        for parameter, value in zip(parameters.get(name, ()), call.args, strict=False):
+            kind = _classOf(value, widgets, {})
+            if kind:
+                found.setdefault(name, {})[parameter] = kind
+    return found
+
+
+def uses(path: Path, widgets: dict[str, str], given: dict | None = None) -> Iterator[Use]:
+    """Yield what a file uses of widgets whose class can be seen in the code.
+
+    Args:
+        path: of the file.
+        widgets: names in the .ui file -> classes.
+        given: what constructors get (`handedOver`).
+    """
     tree = _parsed(path)
     for scope in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]:
-        shared = _assigned(scope, widgets, {}, lambda target: isinstance(target, ast.Attribute))
+        seeds = (given or {}).get(getattr(scope, "name", ""), {})
+        shared = _assigned(scope, widgets, seeds, lambda target: isinstance(target, ast.Attribute))
         for function in [node for node in scope.body if isinstance(node, ast.FunctionDef)]:
-            known = shared | _assigned(function, widgets, shared, lambda target: True)
+            own = seeds if function.name == "__init__" else {}
+            known = shared | own | _assigned(function, widgets, {**shared, **own}, lambda _: True)
             for node in ast.walk(function):
                 yield from _usesIn(node, path, widgets, known)
 

@@ -7,10 +7,21 @@ from dataclasses import fields
 
 import pytest
 
-from panel_code import LIBRARY, UI_FILE, Panel, WidgetList, codeFiles, controlKeys, names, uses
+from panel_code import (
+    LIBRARY,
+    UI_FILE,
+    Panel,
+    WidgetList,
+    codeFiles,
+    controlKeys,
+    handedOver,
+    names,
+    uses,
+)
 from SlicerAttentionMapsLib.Panel.State import PanelState
 
 PANEL, LIST = Panel(), WidgetList()
+GIVEN = handedOver(PANEL.widgets)
 FILES = codeFiles()
 PANEL_FILES = sorted((LIBRARY / "Panel").glob("*.py"))
 # What `Binding` does with a control's fields: properties or methods of which the widget needs one.
@@ -77,7 +88,7 @@ def test_code_uses_widgets_that_exist(path):
 def test_code_uses_members_that_exist(path):
     wrong = [
         str(use)
-        for use in uses(path, PANEL.widgets)
+        for use in uses(path, PANEL.widgets, GIVEN)
         if use.widget in LIST.classes and not LIST.knows(use)
     ]
     assert not wrong
@@ -169,7 +180,7 @@ def test_file_loads(qt):
 @pytest.mark.parametrize("path", FILES, ids=fileIds(FILES))
 def test_qt_members_exist_in_qt_6_too(qt, path):
     wrong = []
-    for use in uses(path, PANEL.widgets):
+    for use in uses(path, PANEL.widgets, GIVEN):
         if use.widget not in LIST.classes:
             continue
         lineage = [name for name in LIST.lineage(use.widget) if qtClass(qt, name) is not None]
