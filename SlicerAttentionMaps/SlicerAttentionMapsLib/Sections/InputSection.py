@@ -218,10 +218,10 @@ class InputSection:
         self._remembered = given.modelPath
         self._panel.settings.setValue(_LAST_MODEL, given.modelPath)
         edit = self._panel.ui.modelPathEdit
-        blocked = edit.blockSignals(True)
+        blocked = edit.comboBox().blockSignals(True)  # the list is made anew: no other model
         edit.addCurrentPathToHistory()
         edit.setCurrentPath(given.modelPath)
-        edit.blockSignals(blocked)
+        edit.comboBox().blockSignals(blocked)
 
     def _guessVolumes(self, given: InputState) -> None:
         """Fill open channels, once per model and set of volumes: what a person clears stays so."""
