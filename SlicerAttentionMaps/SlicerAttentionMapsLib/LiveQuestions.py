@@ -84,7 +84,7 @@ class LiveQuestions:
     def _send(self, question: WorkerQuestion, asked: _Asked) -> None:
         session = self._session
         target = targetFor(
-            question.subject, session.model, asked.target, asked.className, asked.component
+            question.subject, question.model, asked.target, asked.className, asked.component
         )
 
         def made(result) -> None:

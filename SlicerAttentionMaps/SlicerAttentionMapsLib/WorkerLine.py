@@ -53,6 +53,8 @@ class WorkerLine:
         """
         nodes = tuple(node for node in volumeNodes if node is not None)
         self._subject = WorkerSubject(nodes, str(modelPath or ""), spec or None, device)
+        if not nodes:
+            self._forgetImage()
         if self._subject.modelKey != self._modelKey:
             self._loadModel()
 
@@ -175,6 +177,7 @@ class WorkerLine:
         self._stopListing()
         question.key = subject.key
         if client.pid is not None and question.key == self._currentKey:
+            question.model = self.model
             send()
             return
         self._sentKey, self._currentKey = question.key, ()
@@ -183,7 +186,9 @@ class WorkerLine:
         def go(summary: dict) -> None:
             if question.done:
                 return
-            self.model = summary
+            question.model = summary
+            if question.key[1] == self._modelKey:  # no other model was chosen meanwhile
+                self.model = summary
             self._stopListing()
             channels, affine = subject.channels(summary["spatial_dims"])
             key = f"{subject.volumesKey} {summary['spatial_dims']}"

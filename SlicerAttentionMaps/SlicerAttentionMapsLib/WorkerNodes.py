@@ -48,7 +48,6 @@ def addNodes(
         raise
     for node, made in zip(nodes, question.maps, strict=True):
         logging.info("%s: score %.6g", node.GetName(), made.score)
-        if question.onMap is not None:
-            question.onMap(node)
+        question.tell(node)
     question.maps.clear()
     return nodes

@@ -35,10 +35,11 @@ class WorkerQuestion:
         self.result = None
         self.error = None
         self.key: tuple = ()  # of the subject when it was sent
+        self.model: dict = {}  # what is known of the subject's
         self.requests: list = []
         self.maps: list = []
         self.work = None  # what is left to do here, step by step
-        self.onMap = onMap
+        self._onMap = onMap
         self._onProgress = onProgress
         self._onDone = onDone
         self._onError = onError
@@ -49,10 +50,15 @@ class WorkerQuestion:
             self.fraction, self.message = max(fraction, self.fraction), message
             _call(self._onProgress, self.fraction, message)
 
+    def tell(self, node) -> None:
+        """Tell of a new node."""
+        _call(self._onMap, node)
+
     def finish(self, result) -> None:
         """End it with what came of it."""
         if not self.done:
             self.done, self.result = True, result
+            self.requests = []  # they hold the maps' memory
             _call(self._onDone, result)
 
     def fail(self, error: Exception) -> None:
@@ -60,7 +66,8 @@ class WorkerQuestion:
         if self.done:
             return
         self.done, self.error = True, error
-        if self.work is not None:
+        self.requests = []
+        if self.work is not None and not self.work.gi_running:
             self.work.close()
             self.work = None
         _call(self._onError, error)

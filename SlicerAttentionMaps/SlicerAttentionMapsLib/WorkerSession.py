@@ -40,6 +40,7 @@ class WorkerSession(WorkerLine):
         super().__init__(interpreter, environment, onChanged)
         self._questions: list[WorkerQuestion] = []
         self._failed: list = []
+        self._polling = False
         self._live = LiveQuestions(self)
 
     @property
@@ -89,7 +90,7 @@ class WorkerSession(WorkerLine):
         shown = {"show": show, "opacity": opacity, "hiddenFraction": hiddenFraction}
 
         def send() -> None:
-            asked = targetFor(question.subject, self.model, target, className, component)
+            asked = targetFor(question.subject, question.model, target, className, component)
             known = self._answerOf(question)
 
             def add(answer) -> None:
@@ -207,6 +208,15 @@ class WorkerSession(WorkerLine):
             seconds: how long the threads that listen may run: in the application they do so only
                 while Python code runs.
         """
+        if self._polling:  # a listener shows a dialog, and the timer goes on
+            return
+        self._polling = True
+        try:
+            self._poll(seconds)
+        finally:
+            self._polling = False
+
+    def _poll(self, seconds: float) -> None:
         self._refuseWhatIsGone()
         if self._client is not None:
             self._client.poll(seconds)
@@ -265,7 +275,7 @@ class WorkerSession(WorkerLine):
 
     def _addNodes(self, question: WorkerQuestion, answer, shown: dict) -> None:
         question.report(1.0, "Adding maps to the scene")
-        question.work = WorkerNodes.addNodes(question, answer, self.model["name"], **shown)
+        question.work = WorkerNodes.addNodes(question, answer, question.model["name"], **shown)
 
     def _refuseWhatIsGone(self) -> None:
         """End questions about volumes that were deleted, or whose scene was closed."""
@@ -274,13 +284,13 @@ class WorkerSession(WorkerLine):
         for question in self._questions:
             node = None if question.done else question.subject.missingNode()
             if node is not None:
+                self._dropRequests(question)
                 question.fail(
                     ImageError(
                         f"'{node.GetName()}' was removed from the scene while it was explained; "
                         "choose a volume and explain again."
                     )
                 )
-                self._dropRequests(question)
                 self._forgetImage()
 
     def _dropRequests(self, question: WorkerQuestion) -> None:

@@ -286,3 +286,32 @@ def test_nothing_stays_of_a_question_that_fails_here(scene, session, network, sc
     assert nodeIds(scene) == before
     monkeypatch.undo()
     assert len(nodesOf(session, [1, 2], layer="features")) == 2
+
+
+def test_another_model_chosen_under_way_changes_nothing(session, logic, network, scan, tmp_path):
+    other = saveNetwork(tmp_path / "other.pt")
+    session.choose([scan], network)
+    run(session)
+    question = session.explain(1, layer="features")
+    session.choose([scan], other)
+    run(session, lambda: question.done)
+    assert question.error is None
+    answer = question.result[0].GetNodeReference(ResultNodes.ANSWER_ROLE)
+    assert answer.GetName().endswith("spots.pt")
+    run(session)
+    assert session.model["name"] == "other.pt"
+    assert session.answer is None
+
+
+def test_listeners_that_fail_or_show_a_dialog(session, network, scan, caplog):
+    session.choose([scan], network)
+
+    def showDialog(node) -> None:
+        for _ in range(5):
+            session.poll()
+        raise ValueError("a listener's own")
+
+    nodes = nodesOf(session, [1, 2], layer="features", onMap=showDialog)
+    assert len(nodes) == 2
+    assert "a listener of a question failed" in caplog.text
+    assert all(node.GetScene() is not None for node in nodes)
