@@ -78,7 +78,7 @@ def _overMetrics(rows: list[Row], labels: tuple[str, ...]) -> PlotData:
 
 
 def _overLayers(rows: list[Row], labels: tuple[str, ...]) -> PlotData:
-    layers = tuple(dict.fromkeys(row.texts[_LAYER] for row in rows))
+    layers = _layersInOrder(rows)
     found = {
         (*_questionOf(row), label, row.texts[_LAYER]): row.values[label]
         for row in rows
@@ -91,6 +91,15 @@ def _overLayers(rows: list[Row], labels: tuple[str, ...]) -> PlotData:
     }
     what = labels[0] if len(labels) == 1 else "Metrics"
     return PlotData(True, f"{what} over layers", "Layer", layers, series, what)
+
+
+def _layersInOrder(rows: list[Row]) -> tuple[str, ...]:
+    """Return the layers in the network's order, which questions asked at most of them tell."""
+    asked: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        asked.setdefault(_questionOf(row), []).append(row.texts[_LAYER])
+    ordered = sorted(asked.values(), key=len, reverse=True)
+    return tuple(dict.fromkeys(layer for layers in ordered for layer in layers))
 
 
 def _shortest(parts: list[tuple[str, ...]]) -> list[str]:

@@ -205,6 +205,11 @@ def test_lines_have_gaps_and_what_has_no_number_is_left_out():
     assert list(MapPlots.plotData(rows[:2]).series) == ["IoU", "Dice"]
 
 
+def test_layers_stand_in_the_order_of_the_question_with_the_most():
+    rows = [row("A", "up3", method="HiResCAM"), *(row("B", f"up{n}") for n in (1, 2, 3, 4))]
+    assert MapPlots.plotData(rows, "IoU").categories == ("up1", "up2", "up3", "up4")
+
+
 def test_names_of_series_are_told_apart():
     data = MapPlots.plotData([row("A"), row("A"), row("A", segment="there")])
     assert list(data.series) == ["here", "here (2)", "there"]
