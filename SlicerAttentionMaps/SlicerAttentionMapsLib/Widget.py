@@ -161,7 +161,8 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def exit(self) -> None:
         """Let others work; what is being computed goes on."""
         self.moduleShown = False
-        self.sections.question.leave()
+        if self.sections is not None:  # else it was cleaned up before
+            self.sections.question.leave()
         self.requestRefresh()
 
     def cleanup(self) -> None:
