@@ -53,7 +53,7 @@ def test_what_is_missing_is_said(given, said):
         ({}, ""),
         ({"volumes": (None,)}, ""),
         ({"model": None, "modelError": "It is a pickle."}, "It is a pickle."),
-        ({"model": None, "modelError": SPEC_ERROR, "edited": True}, ""),  # stands in the form
+        ({"model": None, "modelError": SPEC_ERROR, "edited": True}, SPEC_ERROR),
         ({"modelFound": False}, "There is no file or folder"),
         ({"modelFound": False, "volumes": (None,)}, ""),
         ({"model": None, "modelLoading": True}, ""),
@@ -171,7 +171,11 @@ def test_the_form_shows_the_specification_and_its_problems():
     entries = formEntries(refused.input)
     assert entries["spacing"].problem == "expected greater than 0, got -1"
     assert entries[REST].problem == "foo: unknown"
-    assert warning(refused) == ""
+
+    refused = panelState(
+        sidecarFound=True, model=None, modelError="/models/net.json: spacing: expected a list"
+    )
+    assert formEntries(refused.input)["spacing"].problem == "expected a list"
 
     unread = panelState(unread={"spacing": ("1, x", "expected numbers, got 'x'")})
     entries = formEntries(unread.input)

@@ -128,7 +128,7 @@ def warning(state: PanelState) -> str:
     """Return why volume and model do not fit, or the model was refused; empty if all is well."""
     given = state.input
     if given.modelError:
-        return "" if _problems(given) else given.modelError
+        return given.modelError  # also where it stands in the form, which may be closed
     if given.modelPath and not given.modelFound:
         return problem(state) if any(given.volumes) else ""
     if given.model is None or not given.ready:
@@ -206,8 +206,11 @@ def formEntries(given: InputState) -> dict[str, FormEntry]:
 
 
 def _problems(given: InputState) -> dict[str, str]:
-    """Return what the engine finds wrong with the edited specification, by name of the entry."""
-    return SpecForm.problemsByField(given.modelError) if given.edited and given.modelError else {}
+    """Return what the engine finds wrong with the specification, by name of the entry."""
+    isOfFile = given.sidecarFound and given.modelError.startswith(given.sidecar)
+    if given.modelError and (given.edited or isOfFile):
+        return SpecForm.problemsByField(given.modelError)
+    return {}
 
 
 def _chosen(given: InputState) -> tuple[VolumeFacts, ...]:
