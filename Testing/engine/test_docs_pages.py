@@ -6,6 +6,8 @@ import ast
 import json
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -95,6 +97,16 @@ def test_messages_are_those_of_the_code():
         if not any(re.search(pattern, known_text, re.DOTALL) for known_text in known):
             wrong.append(message)
     assert wrong == []
+
+
+def test_pages_build_without_warnings(tmp_path):
+    """As `make docs` does, where its packages are installed."""
+    pytest.importorskip("sphinx", reason="`make docs` installs Sphinx")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", tmp_path / "trees"]
+    command += [ROOT / "docs", tmp_path / "html"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_tutorial_names_controls_that_exist():
