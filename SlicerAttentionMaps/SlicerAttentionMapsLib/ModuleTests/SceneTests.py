@@ -93,8 +93,8 @@ class SceneTests(PanelTestCase):
         legend = legendOf(mapNode)
         return {
             "name": mapNode.GetName(),
-            "range": (display.GetWindowLevelMin(), display.GetWindowLevelMax()),
-            "threshold": (display.GetLowerThreshold(), display.GetApplyThreshold()),
+            "range": _short(display.GetWindowLevelMin(), display.GetWindowLevelMax()),
+            "threshold": (_short(display.GetLowerThreshold()), display.GetApplyThreshold()),
             "smooth": display.GetInterpolate(),
             "colors": (table.GetNumberOfColors(), colors),
             "legend": legend is not None and legend.GetVisibility(),
@@ -137,3 +137,8 @@ class SceneTests(PanelTestCase):
             "options": self.person.panel.parameters.options,
             "rowsOfTable": ui.metricsTableView.model().rowCount(),
         }
+
+
+def _short(*values: float) -> list[str]:
+    """Return numbers as a scene file keeps them."""
+    return [f"{value:.3g}" for value in values]
