@@ -33,7 +33,7 @@ def maskFromSegment(segmentationNode, segmentId: str):
         return Image(np.zeros((1, 1, 1, 1), dtype=np.float32), toWorld)
     # Segments share a label map: each has its own value in it.
     labels = vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
-    first, crop = _cropped(labels == segment.GetLabelValue())
+    first, crop = _cropped(labels, segment.GetLabelValue())
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
     affine = toWorld @ slicer.util.arrayFromVTKMatrix(matrix)
@@ -55,16 +55,23 @@ def _segment(segmentationNode, segmentId: str):
     return segment
 
 
-def _cropped(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where a mask (K, J, I) begins, as (i, j, k), and what of it is not empty."""
-    slices = np.flatnonzero(mask.any(axis=(1, 2)))
-    if not len(slices):
-        return np.zeros(3, dtype=int), mask[:1, :1, :1]
-    mask = mask[slices[0] : slices[-1] + 1]
-    plane = mask.any(axis=0)
+def _cropped(labels: np.ndarray, value: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a label (K, J, I) begins, as (i, j, k), and its mask, cropped to it.
+
+    Slice by slice: a mask of the whole size takes longer to make than to look through.
+    """
+    slices, plane = [], np.zeros(labels.shape[1:], dtype=bool)
+    for index, slice_ in enumerate(labels):
+        inside = slice_ == value
+        if inside.any():
+            slices.append(index)
+            plane |= inside
+    if not slices:
+        return np.zeros(3, dtype=int), np.zeros((1, 1, 1), dtype=bool)
     rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-    crop = mask[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.array((columns[0], rows[0], slices[0])), crop
+    bounds = [(indices[0], indices[-1] + 1) for indices in (slices, rows, columns)]
+    crop = labels[tuple(slice(*pair) for pair in bounds)] == value
+    return np.array([first for first, _ in reversed(bounds)]), crop
 
 
 def maskFromRoi(roiNode, referenceNode):
