@@ -43,11 +43,16 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str, *, extremes=None):
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
     voxels = np.ascontiguousarray(mapArray, dtype=np.float32)
     node.SetAndObserveImageData(SharedVoxels.imageOf(voxels))
+    putOn(node, scanNode)
+    return node
+
+
+def putOn(overlayNode, scanNode) -> None:
+    """Put an overlay where the scan is, under the same parent transform."""
     matrix = vtk.vtkMatrix4x4()
     scanNode.GetIJKToRASMatrix(matrix)
-    node.SetIJKToRASMatrix(matrix)
-    node.SetAndObserveTransformNodeID(scanNode.GetTransformNodeID())
-    return node
+    overlayNode.SetIJKToRASMatrix(matrix)
+    overlayNode.SetAndObserveTransformNodeID(scanNode.GetTransformNodeID())
 
 
 def styleOverlay(

@@ -2,7 +2,7 @@
 
 import json
 
-from . import Maps, MapStyle, ResultNodes, SharedVoxels, VolumeBridge
+from . import Display, Maps, MapStyle, ResultNodes, SharedVoxels, VolumeBridge
 from .SceneSetup import nodesByClass
 from .SceneTransaction import removeNewNodesOnError
 
@@ -28,6 +28,7 @@ def update(made, scanNode, *, opacity: float, hiddenFraction: float):
     modified = node.StartModify()
     SharedVoxels.imageOf(voxels, node.GetImageData())
     node.GetImageData().Modified()
+    Display.putOn(node, scanNode)
     largest = max(map(abs, made.extremes))
     MapStyle.rememberVoxels(node, signed=made.signed, largest=largest)
     node.SetAttribute(ResultNodes.PROVENANCE_ATTRIBUTE, json.dumps(made.provenance))
@@ -47,7 +48,7 @@ def _added(made, scanNode, opacity: float, hiddenFraction: float):
 
 
 def _liveNode(scanNode):
-    """Return the live overlay of a scan, or None; one of another size is of no use."""
+    """Return the live overlay of a scan, or None."""
     for node in nodesByClass(scanNode.GetScene(), "vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(LIVE_ATTRIBUTE) and (
             node.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode

@@ -88,7 +88,7 @@ class LiveQuestions:
         )
 
         def made(result) -> None:
-            if question.done or question.subject.missingNode() is not None:
+            if question.done or question.canceling or question.subject.missingNode() is not None:
                 return
             try:
                 node = LiveMap.update(

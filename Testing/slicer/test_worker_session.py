@@ -315,3 +315,37 @@ def test_listeners_that_fail_or_show_a_dialog(session, network, scan, caplog):
     assert len(nodes) == 2
     assert "a listener of a question failed" in caplog.text
     assert all(node.GetScene() is not None for node in nodes)
+
+
+def test_the_live_map_goes_where_the_scan_went(scene, session, network, scan):
+    session.choose([scan], network)
+    nodes = []
+    for step in range(2):
+        if step:
+            values = np.zeros((9, 8, 7), dtype=np.float32)
+            slicer.util.updateVolumeFromArray(scan, np.ascontiguousarray(values.T))
+            scan.SetOrigin(40, -30, 20)
+            scan.SetAndObserveTransformNodeID(None)
+            session.choose([scan], network)
+        point = tuple((VolumeBridge.worldAffine(scan) @ [4, 5, 3, 1])[:3])
+        session.live(point, "hires_cam", "features", None, nodes.append, className=0)
+        run(session)
+    assert nodes[0] is nodes[1]
+    np.testing.assert_array_equal(
+        VolumeBridge.worldAffine(nodes[1]), VolumeBridge.worldAffine(scan)
+    )
+    assert mapOf(nodes[1]).shape == (9, 8, 7)
+
+
+def test_no_map_comes_after_live_has_ended(scene, session, network, scan):
+    session.choose([scan], network)
+    run(session)
+    nodes = []
+    for _ in range(5):
+        session.live((0.0, 0.0, 0.0), "hires_cam", "features", None, nodes.append, className=1)
+        session._live.poll()
+    session.stopLive()
+    before = nodeIds(scene)
+    run(session)
+    assert nodes == []
+    assert nodeIds(scene) == before
