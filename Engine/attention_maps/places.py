@@ -49,7 +49,8 @@ def voxel_at(ras: Sequence[float], answer: Answer) -> tuple[int, ...]:
     if (voxel < 0).any() or (voxel >= np.asarray(answer.grid.shape)).any():
         raise TargetError(
             f"Expected a point inside the network's answer, but {position_text(position)} is voxel "
-            f"{tuple(int(v) for v in voxel)} of {answer.grid.shape}; positions are in mm, RAS."
+            f"{tuple(int(v) for v in voxel)} of {answer.grid.shape}; place it inside the image "
+            "(positions are in mm, RAS)."
         )
     return tuple(int(v) for v in voxel)
 
