@@ -120,7 +120,9 @@ def addLegend(overlayNode, title: str, viewNodeIds=()):
     legendNode = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(overlayNode)
     noEvidence = overlayNode.GetAttribute(MapStyle.EVIDENCE_ATTRIBUTE) == "none"
     legendNode.SetTitleText(f"{title}\nno evidence" if noEvidence else title)
-    legendNode.SetLabelFormat("%.3g")  # raw maps may be as small as 1e-9
+    # Raw maps may be as small as 1e-9. Slicer draws labels as large as they fit: with one width
+    # all legends have letters of one size.
+    legendNode.SetLabelFormat("%9.3g")
     legendNode.SetNumberOfLabels(5)
     legendNode.SetViewNodeIDs(list(viewNodeIds))
     legendNode.SetVisibility(True)

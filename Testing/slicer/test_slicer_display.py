@@ -177,7 +177,7 @@ def test_legend_names_method_and_layer_in_the_views_asked_for(phantom):
     node, _ = styled(phantom, 1e-9 * blob(HOT), signed=False)
     legend = Display.addLegend(node, "Grad-CAM\nup3", ["vtkMRMLSliceNodeRed"])
     assert legend.GetTitleText() == "Grad-CAM\nup3"
-    assert legend.GetLabelFormat() % 2.5e-10 == "2.5e-10"
+    assert legend.GetLabelFormat() % 2.5e-10 == "  2.5e-10"
     assert legend.GetViewNodeIDs() == ("vtkMRMLSliceNodeRed",)
     assert legend.GetPrimaryDisplayNode() is node.GetDisplayNode()
 
