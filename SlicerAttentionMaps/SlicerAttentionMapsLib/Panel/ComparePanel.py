@@ -85,6 +85,7 @@ def controls(state: PanelState) -> Controls:
             node=compare.truth,
             toolTip=_("Segmentation that says where the attention should be."),
         ),
+        "truthSegmentsLabel": Control(visible=bool(compare.segments)),
         "truthSegmentsList": Control(
             visible=bool(compare.segments),
             toolTip=_("Each checked segment is compared with each map."),
