@@ -36,6 +36,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.sections = None
         self.logLines = []
         self.moduleShown = False
+        self._root = None
         self._scene = None
         self._worker = None
         self._messages = None
@@ -53,6 +54,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         super().setup()
         uiWidget = slicer.util.loadUI(str(resourcePath("UI/SlicerAttentionMaps.ui")))
         self.layout.addWidget(uiWidget)
+        self._root = uiWidget
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         Binding.letShrink(uiWidget)
@@ -137,11 +139,12 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def guarded(self, function):
         """Return a slot that says what went wrong in it instead of printing a traceback.
 
-        While a scene is opened or closed widgets change, too, but nobody has chosen anything.
+        While a scene is opened or closed, and while the panel is built, widgets change, too, but
+        nobody has chosen anything.
         """
 
         def slot(*arguments):
-            if slicer.mrmlScene.IsBatchProcessing():
+            if self.sections is None or slicer.mrmlScene.IsBatchProcessing():
                 return None
             try:
                 return function(*arguments)
@@ -178,6 +181,7 @@ class SlicerAttentionMapsWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.removeObservers()
         self.logic.forget()
         self.sections = None
+        self._root.deleteLater()  # the application hides it only, and it would go on choosing
 
     def onReload(self) -> None:
         """Reload the module with all its files."""
