@@ -94,8 +94,10 @@ class Person:
 
     def startExplaining(self) -> None:
         """Click on Explain."""
-        self.click(self.ui.explainButton)
-        Waiting.until(lambda: self.isRunning, "it runs", 5.0)
+        Waiting.until(lambda: self.ui.explainButton.enabled, "Explain can be clicked", 20.0)
+        self.ui.explainButton.click()
+        if not self.isRunning:  # it may be quick, but takes until control is back in the event loop
+            raise AssertionError(f"Nothing runs: {self.message}")
 
     def explain(self) -> list:
         """Click on Explain and wait; returns the new maps."""
