@@ -59,24 +59,24 @@ def layerArgument(names: tuple[str, ...]):
 
 def namesOf(text: str) -> tuple[str, ...]:
     """Return the layer names of a JSON list; ("auto",) where it holds none."""
-    names = _parsed(text, list)
+    names = parsed(text, list)
     return tuple(str(name) for name in names) or ("auto",)
 
 
 def optionsOf(text: str, method: str) -> dict:
     """Return the chosen options of one method from the JSON of all of them."""
-    chosen = _parsed(text, dict).get(method)
+    chosen = parsed(text, dict).get(method)
     return chosen if isinstance(chosen, dict) else {}
 
 
 def withOptions(text: str, method: str, options: dict) -> str:
     """Return the JSON of all options with those of one method replaced; {} takes them out."""
-    chosen = {**_parsed(text, dict), method: options}
+    chosen = {**parsed(text, dict), method: options}
     return json.dumps({name: values for name, values in chosen.items() if values}, sort_keys=True)
 
 
-def _parsed(text: str, kind: type):
-    """Return what a text of the scene holds; one that somebody broke counts as empty."""
+def parsed(text: str, kind: type):
+    """Return the list or dict of a JSON text of the scene; one that is broken counts as empty."""
     try:
         value = json.loads(text)
     except ValueError:

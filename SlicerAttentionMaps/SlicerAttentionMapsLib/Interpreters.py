@@ -61,7 +61,7 @@ def changesFor(interpreter: str) -> dict:
 def isOwn(interpreter: str) -> bool:
     """Whether it is Slicer's Python, or the one that runs this."""
     path = Path(interpreter)
-    return path.stem in _NAMES or path == Path(sys.executable)
+    return path.stem in _NAMES or path == Path(sys.executable or "")
 
 
 def _candidates() -> list[str]:

@@ -279,11 +279,11 @@ class WorkerSession(WorkerLine):
 
     def _refuseWhatIsGone(self) -> None:
         """End questions about volumes that were deleted, or whose scene was closed."""
-        from attention_maps.errors import ImageError
-
         for question in self._questions:
             node = None if question.done else question.subject.missingNode()
             if node is not None:
+                from attention_maps.errors import ImageError
+
                 self._dropRequests(question)
                 question.fail(
                     ImageError(

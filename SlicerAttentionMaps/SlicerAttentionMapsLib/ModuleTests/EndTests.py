@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -117,6 +118,10 @@ class LeftoverTests(PanelTestCase):
 
 def _runs(process: int) -> bool:
     """Return whether a process is there; one that has ended and was not waited for is not."""
+    if os.name == "nt":  # there `os.kill` asks nothing, but ends
+        command = ["tasklist", "/FI", f"PID eq {process}", "/NH"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+        return str(process) in listed.stdout.split()
     status = Path(f"/proc/{process}/stat")
     if Path("/proc/self").exists():
         return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -5,6 +5,7 @@ import json
 import qt
 import slicer
 
+from ..Asked import parsed
 from ..Binding import apply
 from ..i18n import _
 from ..MetricsTable import TABLE_ATTRIBUTE, TEXT_COLUMNS
@@ -53,7 +54,7 @@ class CompareSection:
         truth = parameters.truthNode
         return CompareState(
             truth=truth.GetID() if truth is not None else "",
-            segments=_segmentsOf(truth, json.loads(parameters.truthSegments)),
+            segments=_segmentsOf(truth, parsed(parameters.truthSegments, list)),
             maps=parameters.compareMaps,
             threshold=parameters.compareThreshold,
             running=self._question is not None,
