@@ -30,11 +30,11 @@ class MethodSection:
         self._panel = panel
         self._methods = _knownMethods()
         self._note = ""
-        ui = panel.ui
-        self._tree = LayerTreeWidget(ui.layerTree, ui.layerFilterEdit, self.onLayers)
-        self._options = OptionWidgets(ui.optionFieldsWidget.layout(), self.onOptions)
-        ui.methodComboBox.connect("activated(int)", self.onMethod)
-        ui.defaultOptionsButton.connect("clicked()", self.onDefaults)
+        ui, guarded = panel.ui, panel.guarded
+        self._tree = LayerTreeWidget(ui.layerTree, ui.layerFilterEdit, guarded(self.onLayers))
+        self._options = OptionWidgets(ui.optionFieldsWidget.layout(), guarded(self.onOptions))
+        ui.methodComboBox.connect("activated(int)", guarded(self.onMethod))
+        ui.defaultOptionsButton.connect("clicked()", guarded(self.onDefaults))
 
     def choice(self) -> tuple:
         """Return method, layer and options as `explain` takes them."""

@@ -26,13 +26,13 @@ class QuestionSection:
 
     def _connect(self, ui) -> None:
         guarded = self._panel.guarded
-        ui.classComboBox.connect("activated(int)", self.onClass)
-        ui.otherClassComboBox.connect("activated(int)", self.onOtherClass)
-        ui.whereComboBox.connect("activated(int)", self.onWhere)
+        ui.classComboBox.connect("activated(int)", guarded(self.onClass))
+        ui.otherClassComboBox.connect("activated(int)", guarded(self.onOtherClass))
+        ui.whereComboBox.connect("activated(int)", guarded(self.onWhere))
         ui.runNetworkButton.connect("clicked()", guarded(self.onRunNetwork))
         ui.pointSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onPointList)
         ui.pointSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.onNewPointList)
-        ui.placePointButton.connect("clicked()", self.onPlacePoint)
+        ui.placePointButton.connect("clicked()", guarded(self.onPlacePoint))
         ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegment)
         ui.segmentSelector.connect("currentSegmentChanged(QString)", self.onSegment)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onBox)
