@@ -5,6 +5,9 @@ import slicer
 
 from .Panel.Control import Control, Controls
 
+_LEAST_LETTERS = 10
+_TOOL_TIP_ROLE = 3  # Qt.ToolTipRole
+
 
 def apply(ui, controls: Controls) -> None:
     """Set widgets by name; what is as it should be is not touched, and no signal is sent.
@@ -113,7 +116,3 @@ def _setChecked(widget, checked: bool) -> None:
             widget.setProperty("collapsed", not checked)
     elif widget.checked != checked:
         widget.setChecked(checked)
-
-
-_LEAST_LETTERS = 10
-_TOOL_TIP_ROLE = 3  # Qt.ToolTipRole

@@ -37,11 +37,6 @@ def divergingBase(scene):
     return _fileColorNode(scene, DIVERGING_ID)
 
 
-def divergingColorNode(scene, hiddenFraction: float):
-    """Return a blue-white-red table whose center is transparent (see `hiddenCenterNode`)."""
-    return hiddenCenterNode(scene, divergingBase(scene), hiddenFraction)
-
-
 def hiddenCenterNode(scene, base, hiddenFraction: float):
     """Return a copy of a color table whose center is transparent.
 

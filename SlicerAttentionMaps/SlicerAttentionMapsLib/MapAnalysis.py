@@ -69,13 +69,10 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
     cut = _cut(array, threshold)
     hottest = VolumeGeometry.indexOfMaximum(array)
     sign = np.sign(array[hottest])
-    above = min(cut, abs(array[hottest]) * (1 - 1e-6))
+    above = min(cut, abs(array[hottest]) * (1 - 1e-6))  # the hottest voxel itself is always in
     part = component_at(array > above if sign > 0 else array < -above, hottest)
     affine = VolumeBridge.worldAffine(mapNode)
-    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
-    axes = left @ right
-    if np.linalg.det(axes) < 0:
-        axes[:, 2] *= -1
+    axes = _rightAngledAxes(affine)
     lowest, highest = _boundsAlong(axes, part, affine)
     size = highest - lowest
     scene = mapNode.GetScene()
@@ -202,6 +199,18 @@ def _cut(array: np.ndarray, threshold: float | str) -> float:
             f"0 <= share < 1, got {threshold!r}."
         )
     return float(threshold) * float(magnitude.max())
+
+
+def _rightAngledAxes(affine: np.ndarray) -> np.ndarray:
+    """Return the rotation (3, 3) whose columns lie nearest to a volume's voxel axes in the world.
+
+    Polar decomposition of the axes' directions; the third is turned around where they mirror.
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    axes = left @ right
+    if np.linalg.det(axes) < 0:
+        axes[:, 2] *= -1
+    return axes
 
 
 def _boundsAlong(axes: np.ndarray, part: np.ndarray, affine: np.ndarray):

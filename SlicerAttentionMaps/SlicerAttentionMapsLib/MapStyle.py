@@ -110,11 +110,6 @@ def setScale(mapNode, scale: float | None) -> None:
     displayNodeOf(mapNode).SetAttribute(SCALE_ATTRIBUTE, text)
 
 
-def hasOwnScale(mapNode) -> bool:
-    """Return whether a map's colors end at its own largest absolute value."""
-    return not displayNodeOf(mapNode).GetAttribute(SCALE_ATTRIBUTE)
-
-
 def setColorTable(mapNode, colorNodeId: str) -> None:
     """Keep the ID of a color table; empty for the one that suits the method."""
     displayNodeOf(mapNode).SetAttribute(COLORS_ATTRIBUTE, colorNodeId or None)

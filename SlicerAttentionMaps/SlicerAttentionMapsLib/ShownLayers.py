@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .SceneSetup import nodesByClass
+from .SliceViews import layersEnd
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ShownLayers:
         """Show it again; volumes that were removed since are left out."""
         view, modified = self.view, self.view.StartModify()
         view.SetBackgroundVolumeID(_present(view, self.background))
-        for layer in range(view.Layer_Last, _end(view)):
+        for layer in range(view.Layer_Last, layersEnd(view)):
             view.SetNthLayerVolumeID(layer, None)
         for number, (volumeId, opacity) in enumerate(self.layers):
             layer = view.Layer_Last + number - 1 if number else view.LayerForeground
@@ -46,11 +47,7 @@ def shownLayers(scene) -> list[ShownLayers]:
 
 def _over(view) -> list[int]:
     """Return the indices of the layers over the background: foreground, then additional ones."""
-    return [view.LayerForeground, *range(view.Layer_Last, _end(view))]
-
-
-def _end(view) -> int:
-    return view.Layer_Last + view.GetNumberOfAdditionalLayers()
+    return [view.LayerForeground, *range(view.Layer_Last, layersEnd(view))]
 
 
 def _present(view, volumeId):

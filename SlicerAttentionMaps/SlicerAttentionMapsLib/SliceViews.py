@@ -88,8 +88,9 @@ def stack(scanNode, overlayNodes, opacity: float) -> None:
 def stacked(scene) -> list:
     """Return the volumes over the background, the topmost last, as the first slice view has it."""
     for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
-        above = range(composite.Layer_Last, _layers(composite))
-        nodes = [composite.GetNthLayerVolume(layer) for layer in (1, *above)]
+        above = range(composite.Layer_Last, layersEnd(composite))
+        layers = (composite.LayerForeground, *above)
+        nodes = [composite.GetNthLayerVolume(layer) for layer in layers]
         return [node for node in nodes if node is not None]
     return []
 
@@ -98,7 +99,7 @@ def setOpacity(scene, opacity: float) -> None:
     """Set the opacity of everything over the background, 0..1."""
     for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         composite.SetForegroundOpacity(opacity)
-        for layer in range(composite.Layer_Last, _layers(composite)):
+        for layer in range(composite.Layer_Last, layersEnd(composite)):
             composite.SetNthLayerOpacity(layer, opacity)
 
 
@@ -106,7 +107,7 @@ def evenOpacity(scene) -> None:
     """Give the layers over the foreground its opacity: a saved scene has lost theirs."""
     for composite in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         opacity = composite.GetForegroundOpacity()
-        for layer in range(composite.Layer_Last, _layers(composite)):
+        for layer in range(composite.Layer_Last, layersEnd(composite)):
             if composite.GetNthLayerOpacity(layer) != opacity:
                 composite.SetNthLayerOpacity(layer, opacity)
 
@@ -118,7 +119,8 @@ def opacityOf(scene) -> float | None:
     return None
 
 
-def _layers(composite) -> int:
+def layersEnd(composite) -> int:
+    """Return the index behind that of the topmost layer of a slice view."""
     return composite.Layer_Last + composite.GetNumberOfAdditionalLayers()
 
 

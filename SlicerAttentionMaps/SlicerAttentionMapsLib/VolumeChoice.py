@@ -5,8 +5,13 @@ import slicer
 from .i18n import _
 from .Panel.ChannelGuess import guessChannels
 from .Panel.InputPanel import VolumeFacts
+from .ResultNodes import PROVENANCE_ATTRIBUTE
+from .SceneSetup import nodesByClass
 
-_MAP_ATTRIBUTE = "AttentionMaps.Provenance"
+VOLUME_EVENTS = (
+    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+    slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+)
 
 
 def factsOf(node) -> VolumeFacts:
@@ -27,13 +32,10 @@ def factsOf(node) -> VolumeFacts:
 
 def explainable(scene) -> list:
     """Return the volumes of a scene that a person may want to explain: no maps, no label maps."""
-    nodes = scene.GetNodesByClass("vtkMRMLVolumeNode")
-    nodes.UnRegister(None)
-    found = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
     return [
         node
-        for node in found
-        if node.GetAttribute(_MAP_ATTRIBUTE) is None
+        for node in nodesByClass(scene, "vtkMRMLVolumeNode")
+        if node.GetAttribute(PROVENANCE_ATTRIBUTE) is None
         and not node.IsA("vtkMRMLLabelMapVolumeNode")
         and node.GetImageData() is not None
         and not node.GetHideFromEditors()
@@ -42,10 +44,8 @@ def explainable(scene) -> list:
 
 def shownInViews(scene):
     """Return the volume that lies in the background of the first slice view that shows one."""
-    nodes = scene.GetNodesByClass("vtkMRMLSliceCompositeNode")
-    nodes.UnRegister(None)
-    for index in range(nodes.GetNumberOfItems()):
-        volume = scene.GetNodeByID(nodes.GetItemAsObject(index).GetBackgroundVolumeID() or "")
+    for view in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
+        volume = scene.GetNodeByID(view.GetBackgroundVolumeID() or "")
         if volume is not None:
             return volume
     return None
@@ -83,9 +83,3 @@ def _transformProblem(node) -> str:
         "'{name}' is under a transform that bends space: harden it (module Data) or take the "
         "volume out of it."
     ).format(name=node.GetName())
-
-
-VOLUME_EVENTS = (
-    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-    slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-)

@@ -94,7 +94,7 @@ def test_tables_close_to_those_of_slicer_and_of_matplotlib(phantom):
     colormaps = pytest.importorskip("matplotlib", reason="reference colors").colormaps
     for node, name, tolerance in (
         (ColorTables.sequentialColorNode(phantom.scene), "inferno", 0.03),
-        (ColorTables.divergingColorNode(phantom.scene, 0.0), "RdBu_r", 0.06),
+        (ColorTables.divergingBase(phantom.scene), "RdBu_r", 0.06),
     ):
         expected = colormaps[name](np.linspace(0, 1, 256))
         np.testing.assert_allclose(ColorTables.colorsOf(node), expected, atol=tolerance)

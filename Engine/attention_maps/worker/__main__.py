@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, nargs="*", help="folders of shared arrays")
     chosen = parser.parse_args()
     channel = Channel()
-    _make_way()
+    _lower_priority()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the client's to handle
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -75,7 +75,7 @@ def main() -> None:
     server.serve()
 
 
-def _make_way() -> None:
+def _lower_priority() -> None:
     """Let programs that a person works with go first (on Windows the client sees to it)."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)

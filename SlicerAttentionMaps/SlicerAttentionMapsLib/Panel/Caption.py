@@ -7,6 +7,8 @@ from typing import Any
 
 from ..i18n import _
 
+_MOST = 6
+
 
 def captionOf(provenances: Sequence[Mapping[str, Any]]) -> str:
     """Return a few lines about the maps of one question; empty where there are none.
@@ -46,6 +48,3 @@ def _mapLine(provenance: Mapping[str, Any]) -> str:
 
 def _number(score: float) -> str:
     return f"{score:.4g}"
-
-
-_MOST = 6

@@ -45,6 +45,9 @@ class Row:
     """A line in the list of packages.
 
     Attributes:
+        name: of the package.
+        version: what was found of it, in words.
+        purpose: what it is for.
         isProblem: whether it is needed, and missing or too old.
         isAbsent: whether it is neither there nor needed.
     """

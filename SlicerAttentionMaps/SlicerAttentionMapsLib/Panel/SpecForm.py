@@ -158,7 +158,7 @@ def changed(specification: Mapping[str, Any], name: str, text: str) -> dict[str,
     Raises:
         FormError: If the text cannot be read.
     """
-    values = {key: value for key, value in specification.items() if key != "format_version"}
+    values = withoutVersion(specification)
     if name == REST:
         shown = textsOf(specification)
         return {
@@ -279,9 +279,9 @@ def _rest(text: str) -> dict[str, Any]:
     twice = sorted(set(values) & set(NAMES) - {"intensity"})
     if twice:
         raise FormError(REST, _("{names}: use the entry above").format(names=", ".join(twice)))
-    return {name: value for name, value in values.items() if name != "format_version"}
+    return withoutVersion(values)
 
 
 def withoutVersion(specification: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields themselves."""
+    """Return the fields of a specification without the version of their format."""
     return {name: value for name, value in specification.items() if name != "format_version"}

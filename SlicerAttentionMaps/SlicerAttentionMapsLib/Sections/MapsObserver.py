@@ -7,6 +7,7 @@ from .. import SliceViews
 from ..SceneSetup import nodesByClass
 
 _CLASSES = ("vtkMRMLSliceCompositeNode", "vtkMRMLSequenceBrowserNode")
+_MODIFIED = vtk.vtkCommand.ModifiedEvent
 
 
 class MapsObserver:
@@ -50,6 +51,3 @@ class MapsObserver:
             if self._layers.get(mapNode.GetID(), index) != index:
                 self._layers[mapNode.GetID()] = index
                 logic.showLayer(mapNode, index)
-
-
-_MODIFIED = vtk.vtkCommand.ModifiedEvent

@@ -171,7 +171,6 @@ class ResultSection:
             return
         colorId = colorNode.GetID() if colorNode is not None else ""
         self._panel.logic.setColorTable(mapNode, colorId)
-        self._panel.parameters.colorTable = colorId
         self._panel.requestRefresh()
 
     def onSmooth(self, smooth: bool) -> None:

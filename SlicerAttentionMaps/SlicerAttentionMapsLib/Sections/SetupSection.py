@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import qt
-import slicer
 
 from .. import Dependencies, WorkerChoices
 from ..Binding import apply
@@ -21,9 +20,8 @@ class SetupSection:
 
     def __init__(self, panel) -> None:
         self._panel = panel
-        self._settings = slicer.app.userSettings()
         self._state = SetupState(
-            packages=Dependencies.packages(), choices=WorkerChoices.load(self._settings)
+            packages=Dependencies.packages(), choices=WorkerChoices.load(panel.settings)
         )
         self._shownRows = None
         ui = panel.ui
@@ -111,7 +109,7 @@ class SetupSection:
 
     def _keep(self, **changes) -> None:
         choices = replace(self._state.choices, **changes)
-        WorkerChoices.save(self._settings, choices)
+        WorkerChoices.save(self._panel.settings, choices)
         self._state = replace(self._state, choices=choices)
         self._panel.requestRefresh()
 

@@ -4,8 +4,7 @@ import qt
 import slicer
 
 from .. import Binding
-
-_MAP_ATTRIBUTE = "AttentionMaps.Provenance"
+from ..ResultNodes import PROVENANCE_ATTRIBUTE
 
 
 class VolumeSelectors:
@@ -64,7 +63,7 @@ class VolumeSelectors:
     def _hideMaps(self) -> None:
         """Maps are volumes, too, but not what a person wants to explain."""
         nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        hidden = [node.GetID() for node in nodes if node.GetAttribute(_MAP_ATTRIBUTE)]
+        hidden = [node.GetID() for node in nodes if node.GetAttribute(PROVENANCE_ATTRIBUTE)]
         for _label, selector in self._rows:
             proxy = selector.sortFilterProxyModel()
             if list(proxy.hiddenNodeIDs) != hidden:
