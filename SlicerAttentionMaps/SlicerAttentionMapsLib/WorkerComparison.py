@@ -53,10 +53,26 @@ class WorkerComparison:
 
     def _measured(self, values: dict[str, float]) -> None:
         try:
+            self._refuseWhatIsGone()
             self._rows.append(self._pairs[len(self._rows)].row(values))
             self.ask()
         except Exception as error:  # ends the question, whatever it is
             self._failed(error)
+
+    def _refuseWhatIsGone(self) -> None:
+        """Raise an error where a person has removed what is compared."""
+        from attention_maps.errors import ImageError
+
+        segmentation = self._segmentation.GetSegmentation()
+        gone = [node.GetName() for node in (self._segmentation, *self._maps) if not _isThere(node)]
+        for pair in self._pairs:
+            if segmentation.GetSegment(pair.segmentId) is None:
+                gone.append(pair.segmentId)
+        if gone:
+            raise ImageError(
+                f"'{gone[0]}' was removed while it was compared; choose what there is and compare "
+                "again."
+            )
 
     def _failed(self, error: Exception) -> None:
         self._question.fail(self._readable(error))
@@ -64,5 +80,11 @@ class WorkerComparison:
     def _addTable(self):
         """Add the table as the last step; a generator, as the session does its work in steps."""
         yield
+        self._refuseWhatIsGone()
         with removeNewNodesOnError(self._segmentation.GetScene()):
             return MapAnalysis.addMetrics(self._rows, self._maps, self._segmentation)
+
+
+def _isThere(node) -> bool:
+    scene = node.GetScene()
+    return scene is not None and bool(scene.IsNodePresent(node))

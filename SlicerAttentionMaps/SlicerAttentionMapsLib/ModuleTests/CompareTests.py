@@ -14,12 +14,12 @@ class CompareTests(PanelTestCase):
     def setUp(self) -> None:
         """Explain two layers, and choose the ground truth."""
         super().setUp()
-        scan = self.loadScan()
+        self.scan = self.loadScan()
         self.person.choose(self.ui.methodComboBox, "hires_cam")
         self.person.chooseLayers("first", "second")
         self.person.explain()
         self.assertIn("segmentation", self.ui.compareStatusLabel.text)
-        self.ui.truthSelector.setCurrentNode(Phantom.addTruth(scan))
+        self.ui.truthSelector.setCurrentNode(Phantom.addTruth(self.scan))
         Waiting.pause(0.1)
 
     def test_table(self) -> None:
@@ -58,6 +58,17 @@ class CompareTests(PanelTestCase):
         Waiting.pause(0.1)
         self.assertFalse(self.ui.compareButton.enabled)
         self.assertIn("no segments", self.ui.compareStatusLabel.text)
+
+    def test_truthRemoved(self) -> None:
+        """The ground truth goes while it is compared: one message, and the next run works."""
+        self.ui.compareButton.click()
+        slicer.mrmlScene.RemoveNode(self.ui.truthSelector.currentNode())
+        self.person.settle()
+        self.assertOneMessage("Truth", "removed")
+        self.assertIsNone(self._table())
+        self.ui.truthSelector.setCurrentNode(Phantom.addTruth(self.scan))
+        Waiting.pause(0.1)
+        self._compare()
 
     def _compare(self):
         self.person.click(self.ui.compareButton)
