@@ -1,7 +1,7 @@
 """Tables of metrics as plots: lines over layers, or bars of each map."""
 
 from dataclasses import dataclass, replace
-from math import isnan, nan
+from math import isfinite, isnan, nan
 
 import slicer
 
@@ -11,6 +11,9 @@ from .SceneTransaction import removeFromHierarchy
 
 _LAYER = TEXT_COLUMNS.index("Layer")
 _CHART_ROLE = "AttentionMaps.Chart"
+# The legend hangs from the top right corner, one line of this share of the height per series.
+_ROOM_OF_LEGEND = 0.09
+_MOST_ROOM = 8
 # Color-blind safe (Okabe and Ito, 2008).
 _COLORS = (
     (0.0, 0.447, 0.698), (0.902, 0.624, 0.0), (0.0, 0.62, 0.451), (0.8, 0.475, 0.655),
@@ -138,10 +141,22 @@ def addChart(tableNode, metric: str | None = None):
     chart.SetXAxisTitle(f"{data.axis}: {numbered}")
     chart.SetYAxisTitle(data.unit)
     chart.SetLegendVisibility(True)
+    _setRanges(chart, data)
     tableNode.SetNodeReferenceID(_CHART_ROLE, chart.GetID())
     for node in (values, chart):
         ResultNodes.putBeside(node, tableNode)
     return chart
+
+
+def _setRanges(chart, data: PlotData) -> None:
+    """Leave room for the first and last category, and above all numbers for the legend."""
+    numbers = [value for series in data.series.values() for value in series if isfinite(value)]
+    lowest, highest = min([0.0, *numbers]), max([0.0, *numbers])
+    room = _ROOM_OF_LEGEND * min(len(data.series) + 1, _MOST_ROOM) * (highest - lowest or 1.0)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(-0.5, len(data.categories) - 0.5)
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(lowest, highest + room)
 
 
 def showChart(chart) -> None:
