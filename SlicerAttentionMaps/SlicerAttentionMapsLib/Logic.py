@@ -97,7 +97,6 @@ class SlicerAttentionMapsLogic(
         asked = MapTargets.question(
             target,
             scanNode,
-            lambda: kept.answer,
             axes=kept.explainer.source.ndim,
             className=className,
             component=component,

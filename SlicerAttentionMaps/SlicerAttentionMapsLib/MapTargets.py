@@ -1,8 +1,6 @@
 """What a person points at, as questions of the engine."""
 
-import numpy as np
-
-from . import NetworkAnswer, PlaceBridge, VolumeBridge
+from . import PlaceBridge, VolumeBridge
 from .EnginePath import ensureEngine
 
 POINTS = "vtkMRMLMarkupsFiducialNode"
@@ -10,8 +8,10 @@ ROI = "vtkMRMLMarkupsROINode"
 SEGMENTATION = "vtkMRMLSegmentationNode"
 
 
-def question(target, referenceNode, answerOf, *, axes=3, className=None, component: bool = False):
+def question(target, referenceNode, *, axes=3, className=None, component: bool = False):
     """Return a target of nodes as plain data, which the engine's worker takes, too.
+
+    Classes that are not named stay None: the engine takes those that the network predicts.
 
     Args:
         target: a point (markups node, its last point counts), a ROI node, or a segment
@@ -19,8 +19,6 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
             None, class name or index, `ClassTarget`, a dict as the one returned, whose classes may
             be None: of a place the one predicted there, of a contrast the likeliest and the next.
         referenceNode: the volume that is explained.
-        answerOf: called without arguments where the network's answer is needed; returns a
-            `NetworkAnswer`. None leaves classes that are not named to the engine.
         axes: number of the network's spatial axes, 2 or 3.
         className: the class that is asked about in that place; None for the one that is predicted
             most there (background only where nothing else is).
@@ -37,20 +35,21 @@ def question(target, referenceNode, answerOf, *, axes=3, className=None, compone
     ensureEngine()
     if isinstance(target, list):
         options = {"axes": axes, "className": className, "component": component}
-        return [question(item, referenceNode, answerOf, **options) for item in target]
+        return [question(item, referenceNode, **options) for item in target]
+    if target == {"kind": "class", "name": None}:
+        return None
     if isinstance(target, dict):
-        return _completed(target, answerOf)
+        return target
     if _isNode(target, POINTS):
         point = PlaceBridge.pointFromMarkup(target)
         kind = "component" if component else "point"
-        return _completed({"kind": kind, "name": className, "ras": point}, answerOf)
+        return {"kind": kind, "name": className, "ras": point}
     mask = placeMask(target, referenceNode)
     if mask is None:
         return _checked(target, className)
     if axes == 2:
         mask = VolumeBridge.maskOnPicture(mask, referenceNode)
-    asked = {"kind": "region", "name": className, "mask": mask, "place": _placeName(target)}
-    return _completed(asked, answerOf)
+    return {"kind": "region", "name": className, "mask": mask, "place": _placeName(target)}
 
 
 def engineTarget(asked):
@@ -104,62 +103,6 @@ def _checked(target, className):
             "leave one of them out."
         )
     return className if target is None else target
-
-
-def _completed(asked: dict, answerOf) -> dict:
-    """Fill in the classes that are left to the network's answer."""
-    if answerOf is None or None not in (asked.get("name", ""), asked.get("other", "")):
-        return asked
-    answer, name = answerOf(), asked["name"]
-    if asked["kind"] == "contrast":
-        name = answer.ranking[0] if name is None else name
-        others = (index for index in answer.ranking if not _isClass(answer, index, name))
-        other = next(others, None) if asked["other"] is None else asked["other"]
-        return {**asked, "name": name, "other": other}
-    if "ras" in asked:
-        return {**asked, "name": _classAt(asked["ras"], answer)}
-    if "mask" in asked:
-        return {**asked, "name": _classWithin(asked["mask"], answer)}
-    return {**asked, "name": answer.ranking[0]}
-
-
-def _isClass(answer, index: int, name) -> bool:
-    """Return whether a name or index, also as text, means this class."""
-    return str(name) in (str(index), answer.classes[index])
-
-
-def _classAt(point, answer) -> int:
-    """Return the class that is predicted at a point; outside, the engine says so later."""
-    grid = _gridOf(answer)
-    voxel = np.rint(grid.to_index(point)).astype(int)
-    inside = (voxel >= 0).all() and (voxel < grid.shape).all()
-    return _mostPredicted(answer, answer.labels[tuple(voxel)] if inside else answer.labels[:0])
-
-
-def _classWithin(mask, answer) -> int:
-    """Return the class that is predicted most within a mask."""
-    from attention_maps.resampling import mask_on_grid
-
-    return _mostPredicted(answer, answer.labels[mask_on_grid(mask, _gridOf(answer))])
-
-
-def _gridOf(answer):
-    from attention_maps.errors import TargetError
-    from attention_maps.types import Grid
-
-    if answer.labels is None:
-        raise TargetError(
-            "A point or region asks about a place, but this network gives one answer for the whole "
-            "image; ask about a class."
-        )
-    return Grid(answer.labels.shape, answer.affine)
-
-
-def _mostPredicted(answer, labels: np.ndarray) -> int:
-    """Return the most frequent class; where nothing but background is, the largest one of all."""
-    found = NetworkAnswer.presentClasses(answer, labels)
-    others = (index for index in answer.ranking if index != answer.background)
-    return found[0] if found else next(others, answer.ranking[0])
 
 
 def _isNode(candidate, className: str) -> bool:

@@ -21,7 +21,6 @@ def targetFor(subject, model: dict, target, className=None, component: bool = Fa
     asked = MapTargets.question(
         target,
         subject.scanNode,
-        None,
         axes=model["spatial_dims"] or 3,
         className=className,
         component=component,
@@ -30,13 +29,11 @@ def targetFor(subject, model: dict, target, className=None, component: bool = Fa
 
 
 def _plain(asked):
-    """Return targets of the engine as dicts; a class that is not named as None."""
+    """Return targets of the engine as dicts; all else as it is."""
     if isinstance(asked, list):
         return [_plain(item) for item in asked]
     if dataclasses.is_dataclass(asked):
         kind = type(asked).__name__.removesuffix("Target").lower()
         names = [field.name for field in dataclasses.fields(asked)]
         return {"kind": kind, **{name: getattr(asked, name) for name in names}}
-    if isinstance(asked, dict) and asked.get("kind") == "class" and asked.get("name") is None:
-        return None
     return asked

@@ -1,4 +1,4 @@
-"""Places become questions as plain data, about the class that is predicted there."""
+"""Places become questions as plain data; what is predicted there the engine finds out."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,6 @@ def answerWith(labels, activation="softmax", background=0, classes=3) -> Network
     )
 
 
-def labelsWith(entries: dict) -> np.ndarray:
-    labels = np.zeros(SHAPE, dtype=np.uint16)
-    for index, value in entries.items():
-        labels[index] = value
-    return labels
-
-
 @pytest.mark.parametrize(
     ("activation", "background", "classes", "labels", "expected"),
     [
@@ -57,71 +50,39 @@ def test_counts_go_over_every_chunk():
     assert presentClasses(answerWith(None), labels) == [1, 2]
 
 
-def test_point_asks_about_the_class_under_it(scene):
+def test_point_is_asked_about_where_it_is_in_the_world(scene):
     scan = addVolume(scene, spot((1, 2, 3), SHAPE), PLACE)
     point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
-    answer = answerWith(labelsWith({(1, 2, 3): 1}))
-    for voxel, name in (((1, 2, 3), 1), ((1, 2, 4), 2), ((40, 0, 0), 2)):
-        point.RemoveAllControlPoints()
-        point.AddControlPointWorld(vtk.vtkVector3d(*PLACE.worldOf(voxel)))
-        asked = MapTargets.question(point, scan, lambda: answer)
-        assert (asked["kind"], asked["name"]) == ("point", name)
-        np.testing.assert_allclose(asked["ras"], PLACE.worldOf(voxel), atol=1e-6)
-    asked = MapTargets.question(point, scan, lambda: answer, component=True, className="tumor")
+    point.AddControlPointWorld(vtk.vtkVector3d(*PLACE.worldOf((1, 2, 4))))
+    asked = MapTargets.question(point, scan)
+    assert (asked["kind"], asked["name"]) == ("point", None)
+    np.testing.assert_allclose(asked["ras"], PLACE.worldOf((1, 2, 4)), atol=1e-6)
+    assert MapTargets.engineTarget(asked) == am.PointTarget(None, ras=asked["ras"])
+    asked = MapTargets.question(point, scan, component=True, className="tumor")
     assert (asked["kind"], asked["name"]) == ("component", "tumor")
     assert MapTargets.engineTarget(asked) == am.ComponentTarget("tumor", ras=asked["ras"])
 
 
-def test_region_asks_about_the_class_that_fills_most_of_it(scene):
+def test_segment_is_a_region_with_its_name(scene):
     scan = addVolume(scene, spot((1, 2, 3), SHAPE), PLACE)
     mask = np.zeros(SHAPE, dtype=np.uint8)
     mask[1:4, 2:5, 1:4] = 1
     truth = VolumeBridge.segmentationFromLabels(mask.T, scan, "Truth", [(1, "a", (1, 0, 0))])
     segment = (truth, truth.GetSegmentation().GetNthSegmentID(0))
-    labels = labelsWith({(1, 2, 1): 1, (2, 2, 1): 1, (3, 2, 1): 2})
-    labels[0] = 2  # outside of the region
-    asked = MapTargets.question(segment, scan, lambda: answerWith(labels))
-    assert (asked["kind"], asked["name"]) == ("region", 1)
+    asked = MapTargets.question(segment, scan)
+    assert (asked["kind"], asked["name"], asked["place"]) == ("region", None, "a")
     assert asked["mask"].array.sum() == mask.sum()
-    assert asked["place"] == "a"
     assert isinstance(MapTargets.engineTarget(asked), am.RegionTarget)
 
 
-def test_answer_is_asked_for_only_where_it_is_needed(scene):
+def test_what_is_the_engines_stays_as_it_is(scene):
     scan = addVolume(scene, spot((1, 2, 3), SHAPE), PLACE)
+    contrast = {"kind": "contrast", "name": None, "other": "class 0"}
+    for target in (None, "tumor", 2, am.TopTarget(2), contrast, {"kind": "top", "k": 2}):
+        assert MapTargets.question(target, scan) is target
+    assert MapTargets.question({"kind": "class", "name": None}, scan) is None
+    assert MapTargets.engineTarget(contrast) == am.ContrastTarget(None, "class 0")
     point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
     point.AddControlPointWorld(vtk.vtkVector3d(*PLACE.worldOf((1, 2, 3))))
-
-    def never():
-        raise AssertionError
-
-    for target in (None, "tumor", 2, am.TopTarget(2)):
-        assert MapTargets.question(target, scan, never) is target
-    asked = MapTargets.question([point, point], scan, never, className=1)
+    asked = MapTargets.question([point, point], scan, className=1)
     assert [item["name"] for item in asked] == [1, 1]
-
-
-def test_classes_left_open_come_from_the_answer(scene):
-    scan = addVolume(scene, spot((1, 2, 3), SHAPE), PLACE)
-    answer = answerWith(labelsWith({(1, 2, 3): 1}))  # ranking: 2, 1, 0
-
-    def asked(**target):
-        return MapTargets.question(target, scan, lambda: answer)
-
-    here = tuple(PLACE.worldOf((1, 2, 3)))
-    assert asked(kind="point", name=None, ras=here) == {"kind": "point", "name": 1, "ras": here}
-    assert asked(kind="class", name=None) == {"kind": "class", "name": 2}
-    for name, other, expected in (
-        (None, None, (2, 1)),
-        (None, "class 0", (2, "class 0")),
-        ("class 2", None, ("class 2", 1)),
-        ("2", None, ("2", 1)),
-        (1, None, (1, 2)),
-        ("class 1", "class 0", ("class 1", "class 0")),
-    ):
-        found = asked(kind="contrast", name=name, other=other)
-        assert (found["name"], found["other"]) == expected
-    assert MapTargets.engineTarget(found) == am.ContrastTarget("class 1", "class 0")
-    mask = am.Image(np.ones((1, *SHAPE), dtype=np.float32), PLACE.world)
-    assert asked(kind="region", name=None, mask=mask)["name"] == 1
-    assert asked(kind="top", k=2) == {"kind": "top", "k": 2}

@@ -51,7 +51,6 @@ class QuestionSection:
         return MapTargets.question(
             asked["target"],
             next(node for node in parameters.volumes if node is not None),
-            None,
             axes=(self._panel.worker.model or {}).get("spatial_dims") or 3,
             className=asked["className"],
             component=asked["component"],
