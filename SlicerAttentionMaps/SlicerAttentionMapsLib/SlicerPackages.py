@@ -14,9 +14,7 @@ class SlicerPackages:
     """A `PackageInstaller.Host` that asks in the application and installs into its Python."""
 
     def ask(self, question: str) -> bool:
-        """Ask a person; returns whether to go on. Tests of the application install nothing."""
-        if slicer.app.testingEnabled():
-            return False
+        """Ask a person; returns whether to go on."""
         return slicer.util.confirmOkCancelDisplay(question, _("Attention Maps: Setup"))
 
     def hasTorchInstaller(self) -> bool:
