@@ -36,10 +36,8 @@ def question(target, referenceNode, *, axes=3, className=None, component: bool =
     if isinstance(target, list):
         options = {"axes": axes, "className": className, "component": component}
         return [question(item, referenceNode, **options) for item in target]
-    if target == {"kind": "class", "name": None}:
-        return None
     if isinstance(target, dict):
-        return target
+        return None if target == {"kind": "class", "name": None} else target
     if _isNode(target, POINTS):
         point = PlaceBridge.pointFromMarkup(target)
         kind = "component" if component else "point"

@@ -10,7 +10,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class NetworkAnswer:
-    """The fields that results and questions need; the engine's `WorkerAnswer` has them, too.
+    """The fields that results need; the engine's `WorkerAnswer` has them, too.
 
     Attributes:
         task: "classification" or "segmentation".
