@@ -12,10 +12,9 @@ class InputTests(PanelTestCase):
     def test_nothingChosen(self) -> None:
         """The panel says what to choose first."""
         self.assertFalse(self.ui.explainButton.enabled)
-        self.assertEqual(self.ui.explainProblemLabel.text, "Choose a volume.")
+        self._waitForProblem("Choose a volume.")
         Phantom.addScan()
-        Waiting.pause(0.2)
-        self.assertEqual(self.ui.explainProblemLabel.text, "Choose a model.")
+        self._waitForProblem("Choose a model.")
 
     def test_missingFile(self) -> None:
         """A file that is not there."""
@@ -74,6 +73,10 @@ class InputTests(PanelTestCase):
         self.person.click(self.ui.revertButton)
         self.person.settle()
         self.assertExplains()
+
+    def _waitForProblem(self, text: str) -> None:
+        label = self.ui.explainProblemLabel
+        Waiting.until(lambda: label.text == text, f"the panel says '{text}'", 5.0)
 
     def _edit(self, name: str, text: str) -> None:
         self.person.editSpecification(name, text)
