@@ -108,8 +108,26 @@ def test_a_worker_that_does_not_listen_is_killed_on_cancel(client, paths, slow_i
     with pytest.raises(am.Cancelled, match="was ended"):
         client.wait(request)
     assert time.monotonic() - started < 1.5
-    assert is_gone(worker)
+    assert soon(lambda: is_gone(worker))
     check_works(client, paths)
+
+
+@POSIX_ONLY
+def test_what_was_asked_after_a_cancel_goes_to_the_next_worker(client, paths, slow_image):
+    client.load_model(paths["slow"])
+    client.set_image(slow_image)
+    request = client.explain("grad_cam", "again", 1)
+    until(client, request, "Running")
+    worker = client.pid
+    os.kill(worker, signal.SIGSTOP)
+    client.cancel(request)
+    client.load_model(paths["slow"])
+    layers = client.layers(sized=False)
+    with pytest.raises(am.Cancelled, match="was ended"):
+        client.wait(request)
+    assert "again" in [info.name for info in client.wait(layers)]
+    assert client.pid != worker
+    assert soon(lambda: is_gone(worker))
 
 
 @POSIX_ONLY

@@ -71,11 +71,12 @@ class Connection:
         Args:
             request: The request.
             seconds: How long the worker may take to stop; a worker that is stuck in one operation
-                for longer is killed, and the next question starts a new one.
+                for longer is killed, and what else was asked goes to a new one.
         """
         with self._lock:
             if request.done:
                 return
+            request.canceled = True
             request.kill_at = time.monotonic() + seconds
             number = next(self._numbers)
             request.process.send(number, lambda _: messages.Cancel(number, request.number))
@@ -121,7 +122,9 @@ class Connection:
         with self._lock:
             self._end()
             self._kept.clear()
-        self._give_up("The worker was closed.")
+            lost = list(self._pending.values())
+            self._pending.clear()
+        _give_up(lost, "The worker was closed.")
 
     def __enter__(self) -> Self:
         return self
@@ -167,8 +170,8 @@ class Connection:
         **how: bool,
     ) -> Request:
         number = next(self._numbers)
-        request = self._pending[number] = Request(number, process, callbacks, **how)
-        process.send(number, lambda folder: make(folder, number))
+        request = self._pending[number] = Request(number, process, make, callbacks, **how)
+        request.send()
         return request
 
     def _start(self) -> WorkerProcess:
@@ -234,19 +237,37 @@ class Connection:
     def _kill_what_is_stuck(self) -> None:
         now = time.monotonic()
         with self._lock:
-            stuck = any(request.kill_at < now for request in self._pending.values())
-            if stuck:
-                self._drop()
-        if stuck:
-            self._give_up("Cancelled; the worker was stuck in one operation and was ended.")
-
-    def _give_up(self, text: str) -> None:
-        with self._lock:
-            lost = list(self._pending.values())
+            pending = list(self._pending.values())
+            if not any(request.kill_at < now for request in pending):
+                return
+            self._drop()
             self._pending.clear()
-        for request in lost:
-            if request.own:
-                request.fail(Cancelled(text))
+            waiting = [request for request in pending if request.own and not request.canceled]
+            if waiting:
+                self._ask_again(waiting)
+        _give_up(
+            [request for request in pending if request.canceled],
+            "Cancelled; the worker was stuck in one operation and was ended.",
+        )
+
+    def _ask_again(self, requests: list[Request]) -> None:
+        """Ask a new worker what nobody has canceled."""
+        try:
+            process = self._start()
+        except WorkerError as error:
+            for request in requests:
+                request.fail(error)
+            return
+        for request in requests:
+            request.process = process
+            self._pending[request.number] = request
+            request.send()
+
+
+def _give_up(requests: list[Request], text: str) -> None:
+    for request in requests:
+        if request.own:
+            request.fail(Cancelled(text))
 
 
 def _tell(request: Request, value: Any) -> None:

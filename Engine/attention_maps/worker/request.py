@@ -11,6 +11,7 @@ from attention_maps import errors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from attention_maps.worker.arrays import SharedFolder
     from attention_maps.worker.process import WorkerProcess
     from attention_maps.worker.results import WorkerMap
 
@@ -39,6 +40,7 @@ class Request:
     Args:
         number: Its number.
         process: The worker that was asked.
+        make: Makes its message.
         callbacks: What is called when something comes of it.
         own: Whether the caller asked it; else the client, to bring a new worker up to date.
         gives_maps: Whether its result are the maps.
@@ -48,6 +50,7 @@ class Request:
         self,
         number: int,
         process: WorkerProcess,
+        make: Callable[[SharedFolder, int], Any],
         callbacks: Callbacks,
         *,
         own: bool = True,
@@ -62,9 +65,16 @@ class Request:
         self.result: Any = None
         self.error: Exception | None = None
         self.done = False
+        self.canceled = False
         self.kill_at = math.inf
+        self._make = make
         self._callbacks = callbacks
         self._gives_maps = gives_maps
+
+    def send(self) -> None:
+        """Send it to its worker, from the start if it was sent to another one before."""
+        self.maps = []
+        self.process.send(self.number, lambda folder: self._make(folder, self.number))
 
     def report(self, fraction: float, message: str) -> None:
         """Note how far it is."""
