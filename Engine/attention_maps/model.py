@@ -219,12 +219,28 @@ class LoadedModel:
         channels = len(self.spec.channels) if self.spec.channels else None
         return channels, self.spec.spatial_dims or self._axes_of_weights()
 
+    def first_channels(self) -> int | None:
+        """Channels that the first convolution takes: what the network takes, as a rule."""
+        weight = self._first_weight()
+        return None if weight is None else int(weight.shape[1])
+
     def _axes_of_weights(self) -> int | None:
         """Number of spatial axes of the first convolution."""
-        for _, tensor in self.network.tensors():
-            if tensor.ndim in (4, 5) and tensor.is_floating_point() and tensor.shape[0] > 1:
-                return tensor.ndim - 2
-        return None
+        weight = self._first_weight()
+        return None if weight is None else weight.ndim - 2
+
+    def _first_weight(self) -> torch.Tensor | None:
+        """Weight of the first convolution; one with a single output is taken where all are so.
+
+        A position embedding (1, tokens, ...) looks like such a one.
+        """
+        weights = [
+            tensor
+            for _, tensor in self.network.tensors()
+            if tensor.ndim in (4, 5) and tensor.is_floating_point()
+        ]
+        several = (weight for weight in weights if weight.shape[0] > 1)
+        return next(several, weights[0] if weights else None)
 
     def _try_sizes(self, tick: Callable[[], None] | None) -> Geometry:
         channels, axes = self.expected_input()

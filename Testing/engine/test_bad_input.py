@@ -370,3 +370,31 @@ def test_metrics_by_wrong_names():
     result = am.explain(unet(), picture(2), "grad_cam", "act2", 2)
     mask = np.ones(SHAPE2[1:])
     refused(MethodError, "'dise' is not known; closest: dice", am.evaluate, result, mask, ["dise"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    ],
+)
+def test_memory_that_runs_out_is_no_wrong_input(error):
+    class Greedy(torch.nn.Conv2d):
+        def forward(self, x):
+            raise error
+
+    message = r"The computer ran out of memory on an input of shape \(1, 1, 8, 8\); choose a layer"
+    with pytest.raises(am.ModelRunError, match=message):
+        am.explain(torch.nn.Sequential(Greedy(1, 2, 3)), np.ones((1, 8, 8)), layer="0", target=0)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_networks_with_single_outputs_tell_their_axes(axes):
+    conv = {2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[axes]
+    model = am.load_model(torch.nn.Sequential(conv(4, 1, 3), conv(1, 1, 3)))
+    assert model.expected_input() == (None, axes)
+    assert model.first_channels() == 4

@@ -80,6 +80,20 @@ def test_a_warning_names_the_reason(given, said):
     assert shown["inputWarningLabel"].text == text
 
 
+def test_a_guessed_number_of_channels_warns_and_prevents_nothing():
+    """The first layer tells; a network may make its channels of one volume, though."""
+    guessed = {**MODEL, "channels": None, "first_channels": 4}
+    one = panelState(model=guessed, volumes=(T1, None, None, None))
+    assert channelNames(guessed) == ("Channel 1", "Channel 2", "Channel 3", "Channel 4")
+    assert problem(one) == ""
+    assert warning(one) == "The model's first layer takes 4 channels, 1 is chosen."
+    two = panelState(model=guessed, volumes=(T1, T2, None, None))
+    assert problem(two) == "Choose a volume for the channel 'Channel 3'."
+    color = replace(T1, components=4)
+    assert channelNames(guessed, 4) == ("Volume",)
+    assert warning(panelState(model=guessed, volumes=(color,))) == ""
+
+
 def test_what_does_not_fit_prevents_the_question():
     assert Fit.obstacle(MODEL, (T1,)) == ""
     other = replace(T2, size=(10, 10, 10))

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+# What PyTorch, its libraries and the system say of the processor's memory.
+_OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(
+        words in str(error) for words in _OUT_OF_MEMORY
+    )
+
+
 def remembering(
     tick: Callable[[], None] | None, errors: list[Exception]
 ) -> Callable[[], None] | None:
@@ -37,18 +50,21 @@ def readable_errors(
     """Say with which input a network failed, and what often helps; errors from outside pass."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise ModelRunError(
-            f"The device ran out of memory on an input of shape {tuple(inputs.shape)}; choose a "
-            "layer nearer to the output, a smaller input, or device='cpu'."
-        ) from error
     except Exception as error:  # whatever the code of the network raises
         if isinstance(error, AttentionMapsError) or error in outside:
             raise
-        first_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        if is_out_of_memory(error):
+            where = "device" if isinstance(error, torch.OutOfMemoryError) else "computer"
+            other = ", or device='cpu'" if where == "device" else ""
+            raise ModelRunError(
+                f"The {where} ran out of memory on an input of shape {tuple(inputs.shape)}; choose "
+                f"a layer nearer to the output, or a smaller input{other}."
+            ) from error
+        last_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        first_line = last_line if last_line.endswith((".", "!", "?")) else f"{last_line}."
         if direction == "backward":
             raise ModelRunError(
-                f"The network's answer could not be followed back ({first_line}); choose a later "
+                f"The network's answer could not be followed back ({last_line}); choose a later "
                 "layer, or a method without gradients such as ablation_cam, score_cam or occlusion."
             ) from error
         raise ModelRunError(

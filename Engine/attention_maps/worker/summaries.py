@@ -64,6 +64,7 @@ def model_summary(model: LoadedModel) -> dict[str, Any]:
         "sha256": model.sha256,
         "task": spec.task,
         "channels": channels,
+        "first_channels": model.first_channels(),
         "channel_names": list(spec.channels or ()),
         "spatial_dims": axes,
         "spacing": list(spec.spacing or ()),

@@ -57,6 +57,11 @@ def warning(model: dict[str, Any], volumes: Sequence[VolumeFacts]) -> str:
             "The model takes 3D volumes, '{name}' has a single slice: it sees nothing above and "
             "below it."
         ).format(name=first.name)
+    given, guessed = sum(volume.components for volume in volumes), model.get("first_channels")
+    if not model.get("channels") and guessed and given != guessed:
+        return _("The model's first layer takes {guessed}, {given} chosen.").format(
+            guessed=_count(guessed), given=_wereChosen(given)
+        )
     keys = [volume.key for volume in volumes]
     twice = next((volume for volume in volumes if keys.count(volume.key) > 1), None)
     if twice is not None:

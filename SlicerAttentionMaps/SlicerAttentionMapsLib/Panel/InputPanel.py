@@ -71,7 +71,7 @@ class InputState:
     @property
     def ready(self) -> bool:
         """Whether volumes and model are there and loaded."""
-        return self.model is not None and all(volume is not None for volume in self.volumes)
+        return self.model is not None and bool(self.volumes) and not _missingChannel(self)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def channelNames(model: Mapping[str, Any] | None, components: int = 1) -> tuple[
         model: the worker's summary of the model.
         components: numbers per voxel of the first volume.
     """
-    channels = (model or {}).get("channels") or 1
+    told = model or {}
+    channels = told.get("channels") or told.get("first_channels") or 1
     names = tuple((model or {}).get("channel_names") or ())
     if channels == 1 or components == channels:
         return (_("Volume"),)
@@ -173,7 +174,7 @@ def channelControls(state: PanelState) -> tuple[tuple[str, Control], ...]:
     """Return label and contents of each volume selector."""
     given = state.input
     first = given.volumes[0] if given.volumes else None
-    names = channelNames(given.model, first.components if first else 1)
+    names = channelNames(given.model, first.components)
     volumes = (*given.volumes, *(None for _name in names))[: len(names)]
     toolTip = _("The volume to explain; all channels must lie on one grid.")
     return tuple(
@@ -219,7 +220,11 @@ def _chosen(given: InputState) -> tuple[VolumeFacts, ...]:
 
 def _missingChannel(given: InputState) -> str:
     first = given.volumes[0]
-    names = channelNames(given.model, first.components if first else 1)
+    if first is None:
+        return channelNames(given.model)[0]
+    if not (given.model or {}).get("channels") and _chosen(given) == (first,):
+        return ""  # the number is a guess, and a network may make its channels of one volume
+    names = channelNames(given.model, first.components)
     volumes = (*given.volumes, *(None for _name in names))
     return next((name for name, volume in zip(names, volumes, strict=False) if not volume), "")
 
