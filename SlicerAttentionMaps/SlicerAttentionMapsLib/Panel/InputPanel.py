@@ -174,7 +174,7 @@ def channelControls(state: PanelState) -> tuple[tuple[str, Control], ...]:
     """Return label and contents of each volume selector."""
     given = state.input
     first = given.volumes[0] if given.volumes else None
-    names = channelNames(given.model, first.components)
+    names = channelNames(given.model, first.components if first else 1)
     volumes = (*given.volumes, *(None for _name in names))[: len(names)]
     toolTip = _("The volume to explain; all channels must lie on one grid.")
     return tuple(
