@@ -103,7 +103,7 @@ def test_cancel_leaves_the_scene_as_it_was(kept, scene, network, slow, head):
     kept.cancel()
     assert asked.question.canceling
     assert isinstance(asked.error(), am.Cancelled)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert nodeIds(scene) == before
     checkWorks(kept, scene, network)
 
@@ -140,7 +140,7 @@ def test_a_worker_that_hangs_is_ended_by_cancel(kept, scene, network, slow, head
     start = time.monotonic()
     kept.cancel()
     asked.end()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 5
     assert isinstance(asked.errors[0], am.Cancelled)
     assert soon(lambda: is_gone(worker))
     checkWorks(kept, scene, network)
@@ -264,7 +264,7 @@ def test_close_ends_the_worker_and_its_question(slow, head):
     worker = session._client.pid
     start = time.monotonic()
     session.close()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert isinstance(asked.errors[0], am.Cancelled)
     assert soon(lambda: is_gone(worker))
     assert shared_files() <= before
