@@ -27,7 +27,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the signature and the docstring say it
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# The module's logic is documented without 3D Slicer at hand.
+# Only docstrings are read of the module's logic, nothing of it runs: 3D Slicer need not be at hand.
 autodoc_mock_imports = ["slicer", "vtk", "qt", "ctk"]
 napoleon_use_rtype = False
 napoleon_use_ivar = True
