@@ -1,5 +1,6 @@
 """Cancel, crashes and bad input: one readable message each, and the next question works."""
 
+import math
 import os
 import signal
 import subprocess
@@ -110,6 +111,32 @@ def test_a_worker_that_does_not_listen_is_killed_on_cancel(client, paths, slow_i
     assert time.monotonic() - started < 5
     assert soon(lambda: is_gone(worker))
     check_works(client, paths)
+
+
+def test_an_image_that_was_canceled_is_sent_again(client, paths, slow_image):
+    client.load_model(paths["slow"])
+    client.set_image(slow_image)
+    first = client.explain("grad_cam", "again", 1)
+    until(client, first, "Running")
+    image = client.set_image(picture(3), image_id="picture")
+    client.cancel(image)
+    client.cancel(first)
+    client.load_model(paths["segmenter"])
+    client.set_image(picture(3), image_id="picture")
+    assert client.wait(client.explain("grad_cam", "act2", 2))[0].has_evidence
+
+
+@POSIX_ONLY
+def test_a_patient_cancel_takes_nothing_back(client, paths, slow_image):
+    client.load_model(paths["slow"])
+    client.set_image(slow_image)
+    request = client.explain("grad_cam", "again", 1)
+    until(client, request, "Running")
+    os.kill(client.pid, signal.SIGSTOP)
+    client.cancel(request)
+    client.cancel(request, math.inf)
+    with pytest.raises(am.Cancelled, match="was ended"):
+        client.wait(request, timeout=5)
 
 
 @POSIX_ONLY

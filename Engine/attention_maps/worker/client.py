@@ -188,7 +188,7 @@ class WorkerClient(Connection):
     def _keeps_image(self) -> bool:
         """Whether the worker that runs has got the image."""
         request = self._image_request
-        kept = request is not None and request.error is None
+        kept = request is not None and request.error is None and not request.canceled
         return kept and self._process is not None and not self._process.ended
 
 

@@ -77,7 +77,7 @@ class Connection:
             if request.done:
                 return
             request.canceled = True
-            request.kill_at = time.monotonic() + seconds
+            request.kill_at = min(request.kill_at, time.monotonic() + seconds)
             number = next(self._numbers)
             request.process.send(number, lambda _: messages.Cancel(number, request.number))
 
