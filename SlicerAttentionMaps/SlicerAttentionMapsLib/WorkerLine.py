@@ -109,6 +109,7 @@ class WorkerLine:
             then: called once it is loaded.
         """
         subject, key = self._subject, self._subject.modelKey
+        self._stopListing(patient=False)
         self._modelKey, self._layersKey = key, ()
         self.model, self.modelError, self.layers, self._answer = None, "", None, None
         self._answerKey = self._currentKey = ()
@@ -159,11 +160,32 @@ class WorkerLine:
             sized=sized, on_done=listed, on_error=lambda _: listed(None)
         )
 
-    def _stopListing(self) -> None:
-        """Let a question go before the list of layers, which is asked for again after it."""
-        if self._client is not None and self._listing is not None and not self._listing.done:
-            self._client.cancel(self._listing, math.inf)
+    def _requestLayersAfter(self, error) -> None:
+        """List the layers that a question went before, unless a person wanted no more of it.
+
+        Once the network has run on the volumes, this costs nothing; else a forward pass.
+        """
+        from attention_maps.errors import Cancelled
+
+        if not isinstance(error, Cancelled):
+            self._requestLayers(sized=error is None)
+
+    def _stopListing(self, *, patient: bool = True) -> None:
+        """Let something else go before the list of layers, which is asked for again after it.
+
+        Args:
+            patient: whether the worker may end the operation that it is in, however long that
+                takes; else it is ended where it is stuck, and a new one goes on.
+        """
+        if self._isListing:
+            grace = {"seconds": math.inf} if patient else {}
+            self._client.cancel(self._listing, **grace)
             self._layersKey, self.layersLoading = (), False
+
+    @property
+    def _isListing(self) -> bool:
+        """Whether the worker is at the list of layers, or has not yet stopped making it."""
+        return self._client is not None and self._listing is not None and not self._listing.done
 
     def _update(self, question, send) -> None:
         """Bring the worker up to date for a question, then send it.
@@ -202,7 +224,8 @@ class WorkerLine:
             except Exception as error:
                 question.fail(self._readable(error))
 
-        question.report(0.0, "Loading the model")
+        first = "Waiting for the list of layers" if self._isListing else "Loading the model"
+        question.report(0.0, first)
         sending = self._callbacks(question, **({} if known else {"on_done": loaded}))
         request = client.load_model(subject.modelPath, subject.spec, subject.device, **sending)
         question.requests.append(request)

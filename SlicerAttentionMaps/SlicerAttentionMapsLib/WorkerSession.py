@@ -195,6 +195,7 @@ class WorkerSession(WorkerLine):
         if question.done:
             return
         question.canceling = True
+        self._stopListing(patient=False)  # which it may still wait for
         open_ = [request for request in question.requests if not request.done]
         for request in open_:
             self._client.cancel(request)
@@ -231,8 +232,7 @@ class WorkerSession(WorkerLine):
             self._questions = [question for question in self._questions if not question.done]
             for question in ended:
                 self._note(f"{question.text}: {question.error or 'done'}")
-            # Once the network has run on the volumes, this costs nothing; else a forward pass.
-            self._requestLayers(sized=ended[-1].error is None)
+            self._requestLayersAfter(ended[-1].error)
             self._changed()
 
     def close(self) -> None:
