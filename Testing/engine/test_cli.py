@@ -380,6 +380,7 @@ def test_what_nobody_expected_is_one_line_too(call, monkeypatch: pytest.MonkeyPa
 
 INTERRUPTED = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 from attention_maps.explainer import Explainer
 explain = Explainer.explain
 def started(self, *arguments, **options):
