@@ -5,6 +5,7 @@ import math
 import numpy as np
 import slicer
 
+from .Naming import uniqueName
 from .SceneSetup import nodesByClass
 
 SEQUENTIAL_ID = "vtkMRMLColorTableNodeFileInferno.txt"
@@ -55,7 +56,7 @@ def hiddenCenterNode(scene, base, hiddenFraction: float):
     # The name becomes a file's in a saved scene, so it is kept simple.
     words = "AttentionBlueRed" if base.GetID() == DIVERGING_ID else base.GetName()
     name = f"{words} hidden below {hiddenFraction:g}"
-    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", uniqueName(scene, name))
     node.SetTypeToUser()
     node.SetAttribute(FRACTION_ATTRIBUTE, repr(hiddenFraction))
     node.SetAttribute(BASE_ATTRIBUTE, base.GetID())

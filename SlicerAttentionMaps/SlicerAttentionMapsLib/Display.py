@@ -10,6 +10,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from . import MapStyle, SharedVoxels
 from .MapStyle import OverlayStyle
+from .Naming import uniqueName
 from .SceneSetup import nodesByClass
 
 # Bright, and absent from both color tables.
@@ -40,7 +41,7 @@ def createOverlay(scanNode, mapArray: np.ndarray, name: str, *, extremes=None):
         )
     MapStyle.largestMagnitude(mapArray if extremes is None else np.array(extremes), name)
     scene = scanNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", uniqueName(scene, name))
     voxels = np.ascontiguousarray(mapArray, dtype=np.float32)
     node.SetAndObserveImageData(SharedVoxels.imageOf(voxels))
     putOn(node, scanNode)
@@ -170,7 +171,7 @@ def addOutlines(labelNode, name: str, colors, *, thickness: int = 2):
         The `vtkMRMLSegmentationNode`; it has no segment if all voxels are background.
     """
     scene = labelNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", uniqueName(scene, name))
     node.CreateDefaultDisplayNodes()
     # In this order: the geometry is stored in coordinates of the node as it is transformed now.
     node.SetAndObserveTransformNodeID(labelNode.GetTransformNodeID())

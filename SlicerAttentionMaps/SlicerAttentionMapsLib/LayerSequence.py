@@ -3,6 +3,7 @@
 import slicer
 
 from . import MapStyle, ResultNodes
+from .Naming import uniqueName
 from .SceneSetup import nodesByClass
 from .SceneTransaction import removeFromHierarchy
 
@@ -20,7 +21,7 @@ def stack(mapNodes, name: str):
         The `vtkMRMLScalarVolumeNode` that shows the chosen layer.
     """
     first, scene = mapNodes[0], mapNodes[0].GetScene()
-    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", scene.GenerateUniqueName(name))
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", uniqueName(scene, name))
     sequence.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
     sequence.SetIndexName("layer")
     sequence.SetIndexUnit("")
@@ -28,7 +29,7 @@ def stack(mapNodes, name: str):
         # Voxels are shared, not copied: first an empty volume, which then takes them over.
         sequence.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), layer)
         sequence.UpdateDataNodeAtValue(node, layer, True)
-    browserName = scene.GenerateUniqueName(f"{name} layers")
+    browserName = uniqueName(scene, f"{name} layers")
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", browserName)
     modified = browser.StartModify()  # else the sequences' logic makes another volume at once
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())

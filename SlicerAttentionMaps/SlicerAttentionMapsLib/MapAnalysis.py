@@ -18,6 +18,7 @@ from . import (
     VolumeGeometry,
 )
 from .EnginePath import ensureEngine
+from .Naming import uniqueName
 
 FOR_COLOR = (1.0, 0.75, 0.1)
 AGAINST_COLOR = (0.25, 0.55, 1.0)
@@ -77,7 +78,7 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
     size = highest - lowest
     scene = mapNode.GetScene()
     words = " x ".join(f"{length:.1f}" for length in size)
-    name = scene.GenerateUniqueName(f"Hottest {words} mm")  # views write it beside the box
+    name = uniqueName(scene, f"Hottest {words} mm")  # views write it beside the box
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
     toNode = np.eye(4)
     toNode[:3, :3] = axes

@@ -5,6 +5,7 @@ import slicer
 import vtk
 
 from . import ColorTables, MapStyle
+from .Naming import uniqueName
 
 # Of the strongest values; several voxels lie behind each other, so it stays below 1.
 _MOST_OPAQUE = 0.6
@@ -78,7 +79,7 @@ def _addDisplayNode(mapNode):
     scene = mapNode.GetScene()
     displayNode = scene.AddNewNodeByClass(_renderingMethod())
     propertyNode = scene.AddNewNodeByClass(
-        "vtkMRMLVolumePropertyNode", scene.GenerateUniqueName(f"{mapNode.GetName()} | 3D")
+        "vtkMRMLVolumePropertyNode", uniqueName(scene, f"{mapNode.GetName()} | 3D")
     )
     displayNode.SetAndObserveVolumePropertyNodeID(propertyNode.GetID())
     mapNode.AddAndObserveDisplayNodeID(displayNode.GetID())

@@ -7,6 +7,7 @@ from pathlib import Path
 import vtk
 
 from . import ResultNodes
+from .Naming import uniqueName
 
 TABLE_ATTRIBUTE = "AttentionMaps.Metrics"
 TEXT_COLUMNS = ("Map", "Segment", "Question", "Method", "Layer")
@@ -54,7 +55,7 @@ def addTable(rows: list[Row], besideNode, title: str):
     if not rows:
         raise MethodError("Expected at least one map and one segment, got none.")
     scene = besideNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(title))
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", uniqueName(scene, title))
     node.SetAttribute(TABLE_ATTRIBUTE, "yes")
     node.SetUseColumnTitleAsColumnHeader(True)
     for index, column in enumerate(TEXT_COLUMNS):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .Naming import uniqueName
 from .SceneSetup import nodesByClass
 from .SliceViews import STANDARD_VIEWS
 
@@ -16,7 +17,7 @@ def addBox(volumeNode, name: str):
         The new `vtkMRMLMarkupsROINode`.
     """
     scene = volumeNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", uniqueName(scene, name))
     fitBox(node, volumeNode)
     return node
 

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from . import Display, SharedVoxels, VolumeGeometry
 from .EnginePath import ensureEngine
+from .Naming import uniqueName
 
 _SAME_PLACE_MM = 1e-3
 
@@ -187,7 +188,7 @@ def segmentationFromLabels(labels: np.ndarray, referenceNode, name: str, segment
         box: first and last index of what is not 0, along I, J, K; None for everywhere.
     """
     scene = referenceNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", uniqueName(scene, name))
     node.CreateDefaultDisplayNodes()
     # In this order: the geometry is stored in coordinates of the node as it is transformed now.
     node.SetAndObserveTransformNodeID(referenceNode.GetTransformNodeID())

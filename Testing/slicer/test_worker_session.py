@@ -87,7 +87,7 @@ def test_maps_are_those_of_one_process_wherever_the_scan_is(scene, session, logi
     np.testing.assert_array_equal(mapOf(overlay), mapOf(expected))
     assert inVoxels(worldOfHottest(overlay) - worldOfHottest(expected), place) < 1e-6
     assert plainProvenance(overlay) == plainProvenance(expected)
-    assert overlay.GetName() == f"{expected.GetName()}_1"
+    assert overlay.GetName() == f"{expected.GetName()} (2)"
     shown, other = overlay.GetDisplayNode(), expected.GetDisplayNode()
     for value in ("WindowLevelMin", "WindowLevelMax", "LowerThreshold", "UpperThreshold"):
         assert getattr(shown, f"Get{value}")() == getattr(other, f"Get{value}")()

@@ -3,6 +3,8 @@
 import qt
 import slicer
 
+from ..Naming import uniqueName
+
 OWN_LIST = "AttentionMaps.Question"
 _POINTS = "vtkMRMLMarkupsFiducialNode"
 
@@ -69,7 +71,7 @@ class PointPlacing:
 
     def _newList(self):
         scene = slicer.mrmlScene
-        node = scene.AddNewNodeByClass(_POINTS, scene.GenerateUniqueName("Question"))
+        node = scene.AddNewNodeByClass(_POINTS, uniqueName(scene, "Question"))
         node.CreateDefaultDisplayNodes()
         node.SetControlPointLabelFormat("%N")
         node.SetAttribute(OWN_LIST, "point")
