@@ -4,6 +4,9 @@ import slicer
 
 from .SceneSetup import nodesByClass
 
+# A scene may be saved in the meantime: its crosshair says how it was shown before.
+_BEFORE_ATTRIBUTE = "AttentionMaps.CrosshairModeBefore"
+
 
 class CrosshairFollower:
     """Shows the crosshair and follows it while it is on.
@@ -16,7 +19,6 @@ class CrosshairFollower:
         self._onMove = onMove
         self._node = None
         self._observer = None
-        self._modeBefore = None
         self._position = None
 
     @property
@@ -28,9 +30,10 @@ class CrosshairFollower:
         """Show the crosshair, and follow it from now on."""
         self.stop()
         node = crosshairNode(scene)
-        self._modeBefore = node.GetCrosshairMode()
         self._position = tuple(node.GetCrosshairRAS())
-        if self._modeBefore == node.NoCrosshair:
+        mode = node.GetCrosshairMode()
+        node.SetAttribute(_BEFORE_ATTRIBUTE, str(mode))
+        if mode == node.NoCrosshair:
             node.SetCrosshairMode(node.ShowBasic)
         self._observer = node.AddObserver("ModifiedEvent", self._onModified)
         self._node = node
@@ -41,13 +44,26 @@ class CrosshairFollower:
             return
         node, self._node = self._node, None
         node.RemoveObserver(self._observer)
-        node.SetCrosshairMode(self._modeBefore)
+        _bringModeBack(node)
 
     def _onModified(self, caller, event) -> None:
         position = tuple(caller.GetCrosshairRAS())
         if position != self._position:
             self._position = position
             self._onMove(position)
+
+
+def restoreMode(scene) -> None:
+    """Show the crosshair as before in a scene that was saved while it was followed."""
+    for node in nodesByClass(scene, "vtkMRMLCrosshairNode"):
+        _bringModeBack(node)
+
+
+def _bringModeBack(node) -> None:
+    mode = node.GetAttribute(_BEFORE_ATTRIBUTE)
+    if mode is not None:
+        node.RemoveAttribute(_BEFORE_ATTRIBUTE)
+        node.SetCrosshairMode(int(mode))
 
 
 def crosshairNode(scene):

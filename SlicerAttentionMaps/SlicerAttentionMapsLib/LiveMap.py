@@ -1,10 +1,14 @@
-"""One overlay that follows the crosshair: its voxels are replaced, the node stays."""
+"""One overlay that follows the crosshair: its voxels are replaced, the node stays.
+
+It is none of the scene's maps: it is not listed, and not saved with the scene.
+"""
 
 import json
 
 from . import Display, Maps, MapStyle, ResultNodes, SharedVoxels, VolumeBridge
+from .Naming import uniqueName
 from .SceneSetup import nodesByClass
-from .SceneTransaction import removeNewNodesOnError
+from .SceneTransaction import removeFromHierarchy, removeNewNodesOnError
 
 LIVE_ATTRIBUTE = "AttentionMaps.Live"
 
@@ -37,21 +41,27 @@ def update(made, scanNode, *, opacity: float, hiddenFraction: float):
     return node
 
 
+def isLive(mapNode) -> bool:
+    """Return whether a map is the one that follows the crosshair."""
+    return bool(mapNode.GetAttribute(LIVE_ATTRIBUTE))
+
+
 def _added(made, scanNode, opacity: float, hiddenFraction: float):
     scene = scanNode.GetScene()
     with removeNewNodesOnError(scene):
         node = ResultNodes.addMap(made, scanNode, hiddenFraction=hiddenFraction)
-        node.SetName(scene.GenerateUniqueName(f"{scanNode.GetName()} | live"))
+        node.SetName(uniqueName(scene, f"{scanNode.GetName()} | live"))
         node.SetAttribute(LIVE_ATTRIBUTE, "yes")
         Maps.show(node, opacity=opacity, legend=True)
+        removeFromHierarchy(node)
+        for part in (node, node.GetDisplayNode(), Display.legendOf(node)):
+            part.SetSaveWithScene(False)
     return node
 
 
 def _liveNode(scanNode):
     """Return the live overlay of a scan, or None."""
     for node in nodesByClass(scanNode.GetScene(), "vtkMRMLScalarVolumeNode"):
-        if node.GetAttribute(LIVE_ATTRIBUTE) and (
-            node.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode
-        ):
+        if isLive(node) and node.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode:
             return node
     return None

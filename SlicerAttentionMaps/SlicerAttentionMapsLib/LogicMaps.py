@@ -2,7 +2,7 @@
 
 import logging
 
-from . import Display, LayerSequence, MapRendering, Maps, MapStyle, SliceViews
+from . import Display, LayerSequence, LiveMap, MapRendering, Maps, MapStyle, SliceViews
 from .EnginePath import ensureEngine
 from .SceneTransaction import removeNewNodesOnError
 
@@ -13,9 +13,11 @@ class MapActions:
     def maps(self) -> list:
         """Return all maps of the scene, the oldest first; those of a reloaded scene, too.
 
-        names = [node.GetName() for node in logic.maps()]
+        The one that follows the crosshair is none of them.
+
+            names = [node.GetName() for node in logic.maps()]
         """
-        return Maps.mapsOf(self.scene)
+        return [node for node in Maps.mapsOf(self.scene) if not LiveMap.isLive(node)]
 
     def shownMaps(self) -> list:
         """Return the maps that the slice views show, the one on top last.

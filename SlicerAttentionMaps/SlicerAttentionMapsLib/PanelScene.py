@@ -52,6 +52,8 @@ class PanelScene:
 
     def _onNewScene(self, caller, event) -> None:
         self.takeOver()
+        if self._panel.sections is not None:
+            self._panel.sections.question.sceneCame()
         if self._panel.moduleShown:
             self._panel.sections.input.suggest()
         self._panel.requestRefresh()

@@ -239,3 +239,44 @@ def test_scan_that_cannot_be_placed_is_said_once(panel, crosshair, scan, viewedS
     assert panel.worker.asked == []
     assert len(panel.errors) == 1
     assert "bends space" in str(panel.errors[0])
+
+
+def test_a_scene_saved_meanwhile_knows_nothing_of_it(
+    panel, crosshair, overlay, scan, viewedScene, network, tmp_path
+):
+    import attention_maps as am
+    from SlicerAttentionMapsLib import SceneFile, VolumeBridge
+    from SlicerAttentionMapsLib.Logic import SlicerAttentionMapsLogic
+
+    found = am.explain(network, VolumeBridge.imageFromVolumes(scan), method="saliency", target=1)
+    live = LiveMaps(panel)
+    live.start()
+    followed = LiveMap.update(_asMade(found), scan, opacity=0.5, hiddenFraction=0.1)
+    assert Maps.shown(viewedScene) == [followed]
+    assert panel.logic.maps() == [overlay]
+    SceneFile.saveScene(viewedScene, tmp_path / "scene.mrb")
+    context = SceneFile.loadScene(tmp_path / "scene.mrb")
+    again = context.scene
+    loaded = SlicerAttentionMapsLogic(again)
+    assert [node.GetName() for node in Maps.mapsOf(again)] == [overlay.GetName()]
+    assert again.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
+    assert again.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 1
+    itsCrosshair = CrosshairFollower.crosshairNode(again)
+    assert itsCrosshair.GetCrosshairMode() == crosshair.ShowBasic
+    LiveMaps(Panel(loaded, scan))
+    assert itsCrosshair.GetCrosshairMode() == crosshair.NoCrosshair
+    for view in views(again):
+        assert again.GetNodeByID(view.GetForegroundVolumeID() or "") is None
+    live.stop()
+    assert Maps.shown(viewedScene) == [overlay]
+    assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
+    assert not viewedScene.IsNodePresent(followed)
+
+
+def _asMade(result):
+    """Return a map of one process as the worker's."""
+    array = result.image.array
+    return SimpleNamespace(
+        image=result.image, extremes=(float(array.min()), float(array.max())), target="here",
+        layer=result.layer, signed=result.signed, provenance=result.provenance,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import Asked, Display, LiveMap, Maps, VolumeBridge
-from ..CrosshairFollower import CrosshairFollower
+from ..CrosshairFollower import CrosshairFollower, restoreMode
 from ..i18n import _
 from ..ShownLayers import shownLayers
 
@@ -23,6 +23,7 @@ class LiveMaps:
         self._topBefore = None
         self._lastError = ""
         self._title = ""
+        self.sceneCame()
 
     @property
     def on(self) -> bool:
@@ -51,6 +52,11 @@ class LiveMaps:
         self._panel.log(_("Live ended"))
         self._panel.requestRefresh()
 
+    def sceneCame(self) -> None:
+        """Bring the crosshair back that a loaded scene was saved with while Live was on."""
+        if not self.on:
+            restoreMode(self._panel.logic.scene)
+
     def stopIfAboutOthers(self) -> None:
         """Stop where the panel is about another model or other volumes than at the start."""
         if self.on and self._subject() != self._about:
@@ -59,7 +65,7 @@ class LiveMaps:
     def _bringBack(self) -> None:
         scene = self._panel.logic.scene
         for node in Maps.mapsOf(scene):
-            if node.GetAttribute(LiveMap.LIVE_ATTRIBUTE):
+            if LiveMap.isLive(node):
                 Maps.remove(node)
         for layers in self._before:
             layers.bringBack()

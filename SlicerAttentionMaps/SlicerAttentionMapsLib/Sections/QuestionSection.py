@@ -92,6 +92,10 @@ class QuestionSection:
         self._live.stop()
         self._placing.stop(self._panel.parameters.pointNode)
 
+    def sceneCame(self) -> None:
+        """Take over a scene that was loaded."""
+        self._live.sceneCame()
+
     def onClass(self, index: int) -> None:
         """Ask about this class."""
         self._note = ""
