@@ -32,8 +32,17 @@ def test_the_newest_map_is_the_first_row():
     assert [row.largest for row in rows] == ["no evidence", "2", "0.0123"]
     assert [row.checked for row in rows] == [True, False, True]
     assert [row.strong for row in rows] == [False, False, True]
-    assert rows[2].toolTip == "Says.\nDouble-click to rename."
-    assert rows[1].toolTip == "Double-click to rename."
+    assert rows[2].toolTip == "Says.\nDouble-click or F2 to rename, Delete to remove."
+    assert rows[1].toolTip == "Double-click or F2 to rename, Delete to remove."
+
+
+@pytest.mark.parametrize(
+    ("count", "current", "after"),
+    [(3, "n3", "n2"), (3, "n2", "n1"), (3, "n1", "n2"), (1, "n1", ""), (0, "", "")],
+)
+def test_the_next_in_the_list_is_chosen_after_one_is_removed(count, current, after):
+    maps = (FIRST, SECOND, EMPTY)[:count]  # listed the newest first
+    assert ResultPanel.mapAfter(ResultState(maps=maps, current=current)) == after
 
 
 def test_what_lies_on_top_cannot_be_brought_there():

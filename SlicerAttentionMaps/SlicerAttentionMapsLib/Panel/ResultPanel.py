@@ -99,7 +99,7 @@ class MapRow:
 
 def rows(result: ResultState) -> tuple[MapRow, ...]:
     """Return the list of maps, the newest first."""
-    hint = _("Double-click to rename.")
+    hint = _("Double-click or F2 to rename, Delete to remove.")
     return tuple(
         MapRow(
             item.id,
@@ -111,6 +111,19 @@ def rows(result: ResultState) -> tuple[MapRow, ...]:
         )
         for item in reversed(result.maps)
     )
+
+
+def mapAfter(result: ResultState) -> str:
+    """Return the ID of the map that is current once the present one is removed.
+
+    That is the next one in the list, or the one before the last; empty where there is no other.
+    """
+    listed = [row.id for row in rows(result)]
+    if result.current not in listed:
+        return ""
+    place = listed.index(result.current)
+    others = [*listed[place + 1 :], *reversed(listed[:place])]
+    return others[0] if others else ""
 
 
 def currentMap(result: ResultState) -> MapFacts | None:

@@ -8,7 +8,8 @@ class MapsList:
 
     Args:
         panel: the module's widget.
-        section: what is done when a row is chosen, checked or renamed (`ResultSection`).
+        section: what is done when a row is chosen, checked, renamed or removed
+            (`ResultSection`).
     """
 
     def __init__(self, panel, section) -> None:
@@ -20,6 +21,10 @@ class MapsList:
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
+        for key, slot in (("F2", self._onRenameKey), ("Del", section.onRemove)):
+            shortcut = qt.QShortcut(qt.QKeySequence(key), tree)
+            shortcut.setContext(qt.Qt.WidgetShortcut)  # not while a name is being typed
+            shortcut.connect("activated()", panel.guarded(slot))
         tree.connect("itemSelectionChanged()", panel.guarded(self._onChosen))
         tree.connect("itemChanged(QTreeWidgetItem*,int)", panel.guarded(self._onChanged))
         tree.connect("itemDoubleClicked(QTreeWidgetItem*,int)", panel.guarded(self._onEdit))
@@ -87,6 +92,11 @@ class MapsList:
                 self._section.rename(row.id, item.text(0))
         finally:
             self._panel.requestRefresh()
+
+    def _onRenameKey(self) -> None:
+        item = self._tree.currentItem()
+        if item is not None:
+            self._tree.editItem(item, 0)
 
     def _onEdit(self, item, column: int) -> None:
         if column == 0:

@@ -10,6 +10,7 @@ from ..Panel.ResultPanel import (
     MapFacts,
     ResultState,
     controls,
+    mapAfter,
     rows,
     thresholdValue,
 )
@@ -137,9 +138,13 @@ class ResultSection:
         self._show(self.currentMap(), alone=False)
 
     def onRemove(self) -> None:
-        """Remove the chosen map."""
-        name = self.currentMap().GetName()
-        self._panel.logic.remove(self.currentMap())
+        """Remove the chosen map; the next one in the list is chosen then."""
+        mapNode = self.currentMap()
+        if mapNode is None:
+            return
+        name, following = mapNode.GetName(), mapAfter(self.state())
+        self._panel.logic.remove(mapNode)
+        self._panel.parameters.currentMap = slicer.mrmlScene.GetNodeByID(following)
         self._panel.log(_("Removed '{name}'").format(name=name))
 
     def onRemoveAll(self) -> None:
