@@ -6,7 +6,13 @@ import pytest
 
 from SlicerAttentionMapsLib import WorkerChoices as Choices
 from SlicerAttentionMapsLib.Dependencies import Package, requirements
-from SlicerAttentionMapsLib.Panel.SetupPanel import SetupState, controls, problem, rows
+from SlicerAttentionMapsLib.Panel.SetupPanel import (
+    SetupState,
+    controls,
+    problem,
+    rows,
+    whileChecking,
+)
 from SlicerAttentionMapsLib.Panel.State import PanelState
 from SlicerAttentionMapsLib.WorkerChoices import WorkerChoices
 
@@ -190,3 +196,11 @@ def test_settings_that_cannot_be_read_are_as_if_never_chosen():
 def test_threads_reach_the_worker_by_its_environment():
     assert WorkerChoices(threads=3).environment == {"OMP_NUM_THREADS": "3"}
     assert WorkerChoices().environment == {}
+
+
+def test_another_worker_is_not_shown_with_what_the_former_one_said():
+    former = state(environment=ENVIRONMENT, checkError="It could not be started.")
+    asked = whileChecking(former.setup)
+    assert (asked.environment, asked.checkError, asked.checking) == ({}, "", True)
+    text = controls(replace(former, setup=asked))["environmentLabel"].text
+    assert text == "Starting the worker..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..Dependencies import Package, toInstall
@@ -57,6 +57,11 @@ class Row:
     purpose: str
     isProblem: bool
     isAbsent: bool
+
+
+def whileChecking(setup: SetupState) -> SetupState:
+    """Return the state while a worker is asked: what the former one said is over."""
+    return replace(setup, checking=True, checkError="", environment={})
 
 
 def problem(state: PanelState) -> str:

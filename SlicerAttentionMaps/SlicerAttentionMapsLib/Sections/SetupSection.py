@@ -6,7 +6,7 @@ import qt
 
 from .. import Dependencies, WorkerChoices
 from ..Binding import apply
-from ..Panel.SetupPanel import SetupState, controls, problem, rows
+from ..Panel.SetupPanel import SetupState, controls, problem, rows, whileChecking
 
 _MILLISECONDS_OF_TYPING = 600
 
@@ -77,7 +77,7 @@ class SetupSection:
         if self._renewTimer.active:
             self._renewTimer.stop()
             self._panel.renewWorker()
-        self._state = replace(self._state, checking=True, checkError="")
+        self._state = whileChecking(self._state)
         self._panel.requestRefresh()
         worker = self._panel.worker
         worker.environment(
