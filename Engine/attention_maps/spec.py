@@ -188,6 +188,9 @@ class ModelSpec(Checked):
 
         Returns:
             The path that was written.
+
+        Raises:
+            OSError: If it cannot be written there; the message says what to do.
         """
         path = Path(path)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -195,6 +198,12 @@ class ModelSpec(Checked):
         try:
             part.write_text(text, encoding="utf-8")
             part.replace(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise type(error)(
+                f"Cannot write '{path.name}' in '{path.absolute().parent}': {reason}; choose a "
+                "folder of your own, or copy the model to one."
+            ) from error
         finally:
             part.unlink(missing_ok=True)
         return path

@@ -8,6 +8,7 @@ import vtk
 
 from . import ResultNodes
 from .Naming import uniqueName
+from .Written import toldInWords
 
 TABLE_ATTRIBUTE = "AttentionMaps.Metrics"
 TEXT_COLUMNS = ("Map", "Segment", "Question", "Method", "Layer")
@@ -85,13 +86,15 @@ def exportTable(tableNode, path) -> Path:
 
     Raises:
         ValueError: If it ends on nothing known.
+        OSError: If it cannot be written there; the message says what to do.
     """
     path = Path(path)
     delimiter = _DELIMITERS.get(path.suffix.lower())
     if delimiter is None:
         raise ValueError(f"A table is saved as .csv or .tsv, but got '{path.name}'.")
     rows = rowsOf(tableNode)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    told = toldInWords(f"'{path.name}' in '{path.absolute().parent}'", "choose another folder")
+    with told, path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerow([*TEXT_COLUMNS, *rows[0].values])
         writer.writerows([*row.texts, *map(repr, row.values.values())] for row in rows)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .Written import toldInWords
+
 _FORMAT_VERSION = 1
 
 
@@ -46,6 +48,7 @@ def write(
     Raises:
         FileExistsError: If there is one already and it must not be overwritten.
         ValueError: If the model cannot have one.
+        OSError: If it cannot be written there; the message says what to do.
     """
     path = sidecarOf(modelPath)
     if path is None:
@@ -54,9 +57,12 @@ def write(
         raise FileExistsError(f"'{path}' exists already; pass overwrite=True to replace it.")
     fields = {"format_version": _FORMAT_VERSION, **specification}
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+    advice = "copy the model to a folder of your own"
+    with toldInWords(f"'{path.name}' beside the model", advice):
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     return path

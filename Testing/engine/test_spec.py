@@ -1,5 +1,6 @@
 """The sidecar: what it says comes back, and what is wrong with it is said in one readable text."""
 
+import errno
 import json
 import re
 
@@ -309,3 +310,17 @@ def test_sizes_say_their_kind():
         "kind": "multiple_of",
         "factor": 16,
     }
+
+
+def test_a_folder_that_may_not_be_written_is_told_in_words(tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    with pytest.raises(PermissionError) as caught:
+        ModelSpec(name="new").write(tmp_path / "model.json")
+    assert str(caught.value) == (
+        f"Cannot write 'model.json' in '{tmp_path}': Permission denied; choose a folder of your "
+        "own, or copy the model to one."
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,9 @@
 """The specification beside a model file."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +52,24 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         Sidecar.write(tmp_path / "net.pt", {"name": object()}, overwrite=True)
     assert json.loads((tmp_path / "net.json").read_text())["name"] == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.EROFS])
+def test_a_protected_folder_is_told_in_words(tmp_path, monkeypatch, number):
+    def refuse(self, *_, **__):
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        Sidecar.write(tmp_path / "model.pt", {"name": "new"})
+    assert isinstance(caught.value, type(OSError(number, "")))
+    assert str(caught.value) == (
+        "Cannot write 'model.json' beside the model: no permission; copy the model to a folder of "
+        "your own."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_told_in_words(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"^Cannot write 'net.json' .*: No such file"):
+        Sidecar.write(tmp_path / "none" / "net.pt", {"name": "new"})

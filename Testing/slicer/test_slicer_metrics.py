@@ -1,6 +1,7 @@
 """Tables of metrics: from the logic and from the worker, in files and as plots."""
 
 import csv
+import errno
 import math
 import time
 
@@ -153,6 +154,24 @@ def test_exported_numbers_are_whole(logic, maps, truth, tmp_path):
                 assert float(found[label]) == value
     with pytest.raises(ValueError, match=r"as \.csv or \.tsv, but got 'metrics.xls'"):
         logic.exportTable(table, tmp_path / "metrics.xls")
+
+
+def test_a_folder_that_may_not_be_written_is_told_in_words(
+    logic, maps, truth, tmp_path, monkeypatch
+):
+    table = logic.evaluate(maps, truth, segmentIds(truth)[:1])
+    with pytest.raises(FileNotFoundError, match=r"^Cannot write 'm.csv' in '.*': No such file"):
+        logic.exportTable(table, tmp_path / "none" / "m.csv")
+
+    def refuse(self, *_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(PermissionError) as caught:
+        logic.exportTable(table, tmp_path / "m.csv")
+    assert str(caught.value) == (
+        f"Cannot write 'm.csv' in '{tmp_path}': no permission; choose another folder."
+    )
 
 
 def test_plot_over_layers(scene, logic, maps, truth):
