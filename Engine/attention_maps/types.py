@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,31 @@ import numpy as np
 from attention_maps.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
     ProgressCallback = Callable[[float, str], bool | None]
 
 AXIS_NAMES = "ijk"
+
+
+@contextmanager
+def into_float32() -> Iterator[None]:
+    """Refuse numbers that become Inf where they are converted to float32 inside.
+
+    Raises:
+        ImageError: If there is one.
+    """
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError:
+        largest = np.finfo(np.float32).max
+        raise ImageError(
+            f"Expected numbers up to {largest:.2g}, got one that is too large for float32; scale "
+            "or clip them first."
+        ) from None
 
 
 def checked_affine(affine: ArrayLike | None) -> NDArray[np.float64]:
@@ -113,7 +132,8 @@ class Image:
         affine: (4, 4) voxel index -> RAS mm; None for the identity.
 
     Raises:
-        ImageError: If the array has not 3 or 4 axes, is empty or complex, or the affine is wrong.
+        ImageError: If the array has not 3 or 4 axes, is empty or complex, holds a number that is
+            too large for float32, or the affine is wrong.
     """
 
     array: NDArray[np.float32]
@@ -132,7 +152,7 @@ class Image:
                 "Expected an array (C, I, J, K), or (C, I, J) for 2D, with at least one voxel, "
                 f"got shape {array.shape}; a volume without channel axis needs array[None]."
             )
-        with np.errstate(over="ignore"):  # becomes Inf, which is refused where it is used
+        with into_float32():
             array = array.astype(np.float32, copy=False)
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "affine", checked_affine(self.affine))

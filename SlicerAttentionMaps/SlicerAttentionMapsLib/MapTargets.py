@@ -70,12 +70,27 @@ def engineTarget(asked):
 
 
 def placeMask(target, referenceNode):
-    """Return the mask Image of a segment or ROI node; None if the target is neither."""
+    """Return the mask Image of a segment or ROI node; None if the target is neither.
+
+    Raises:
+        TargetError: If there is not a single voxel in it.
+    """
     if isinstance(target, tuple) and len(target) == 2 and _isNode(target[0], SEGMENTATION):
-        return PlaceBridge.maskFromSegment(*target)
+        return _filled(PlaceBridge.maskFromSegment(*target), target)
     if _isNode(target, ROI):
         return PlaceBridge.maskFromRoi(target, referenceNode)
     return None
+
+
+def _filled(mask, target):
+    """Return the mask of a segment, which must not be empty."""
+    from attention_maps.errors import TargetError
+
+    if not mask.array.any():
+        raise TargetError(
+            f"Segment '{_placeName(target)}' has no voxels; draw it first, or choose another."
+        )
+    return mask
 
 
 def _placeName(target) -> str:

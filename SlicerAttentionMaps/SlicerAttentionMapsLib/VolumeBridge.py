@@ -37,9 +37,16 @@ def worldMatrix(node) -> np.ndarray:
         raise ImageError(
             f"Expected '{node.GetName()}' under linear transforms, but '{transformNode.GetName()}' "
             "or one of its parents bends space; harden the transform (Data module, right-click, "
-            "Harden transform), or take the volume out of it."
+            f"Harden transform), or take the {_kindOf(node)} out of it."
         )
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _kindOf(node) -> str:
+    """Return what people call a transformable node."""
+    kinds = {"Volume": "volume", "MarkupsROI": "ROI", "Segmentation": "segmentation"}
+    found = (words for kind, words in kinds.items() if node.IsA(f"vtkMRML{kind}Node"))
+    return next(found, "node")
 
 
 def worldAffine(volumeNode) -> np.ndarray:
@@ -92,11 +99,11 @@ def imageFromVolumes(volumeNodes, *, axes: int | None = None):
         ImageError: As in `channelsOfVolumes`.
     """
     channels, affine = channelsOfVolumes(volumeNodes, axes=axes)
-    from attention_maps.types import Image
+    from attention_maps.types import Image, into_float32
     from attention_maps.worker.arrays import copy_axes
 
     array = np.empty((len(channels), *channels[0].shape), dtype=np.float32)
-    with np.errstate(over="ignore"):  # becomes Inf, which the engine refuses in words
+    with into_float32():
         for target, source in zip(array, channels, strict=True):
             copy_axes(source, target)
     return Image(array, affine)
@@ -154,8 +161,8 @@ def voxelsOnVolume(array: np.ndarray, affine: np.ndarray, volumeNode) -> np.ndar
         affine = affine[:, order]
     if not Grid(array.shape, affine).same_as(Grid(shape, worldAffine(volumeNode)), _SAME_PLACE_MM):
         raise ImageError(
-            f"Expected a map on the voxels of '{volumeNode.GetName()}' ({shape}), got one of shape "
-            f"{array.shape} or in another place; explain it again, the volume has changed since."
+            f"'{volumeNode.GetName()}' was moved or changed since it was explained; explain it "
+            "again."
         )
     if array.T.flags.c_contiguous:
         return array.T

@@ -305,6 +305,7 @@ def test_received_arrays_stay_valid_after_close(paths):
         (lambda c, p: c.set_image("none.nii.gz"), FileNotFoundError, "none.nii.gz"),
         (lambda c, p: c.set_image(np.ones((2, 3))), am.ImageError, "needs array"),
         (lambda c, p: c.set_image(np.ones((1, 0, 3, 4))), am.ImageError, "at least one voxel"),
+        (lambda c, p: c.set_image(np.full((1, 4, 3), 1e300)), am.ImageError, "large for float32"),
         (lambda c, p: c.set_image(np.array(["a"])), am.ImageError, "real numbers"),
         (lambda c, p: c.set_image(picture(3), np.zeros((4, 4))), am.ImageError, "affine"),
         (lambda c, p: c.explain("grad_kam"), am.MethodError, "closest: grad_cam"),

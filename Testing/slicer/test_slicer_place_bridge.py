@@ -11,9 +11,9 @@ pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=Im
 import slicer.util
 import vtk
 
-from attention_maps import TargetError
+from attention_maps import ImageError, TargetError
 from attention_maps.resampling import mask_on_grid
-from SlicerAttentionMapsLib import PlaceBridge, VolumeBridge
+from SlicerAttentionMapsLib import MapTargets, PlaceBridge, VolumeBridge
 
 pytestmark = pytest.mark.slicer
 
@@ -106,6 +106,43 @@ def test_roi_outside_is_refused(scene):
     roi.SetSize(5.0, 5.0, 5.0)
     with pytest.raises(TargetError, match="'Far' around at least one voxel of 'Scan'"):
         PlaceBridge.maskFromRoi(roi, scan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("MarkupsROI", "ROI"), ("Segmentation", "segmentation"), ("ScalarVolume", "volume"),
+     ("MarkupsFiducial", "node")],
+)  # fmt: skip
+def test_what_a_transform_bends_is_called_by_its_kind(scene, kind, words):
+    bent = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "Bent")
+    node = scene.AddNewNodeByClass(f"vtkMRML{kind}Node", "Place")
+    node.SetAndObserveTransformNodeID(bent.GetID())
+    with pytest.raises(ImageError, match=rf"'Place' .*, or take the {words} out of it\.$"):
+        VolumeBridge.worldMatrix(node)
+
+
+def test_an_empty_segment_is_refused_by_its_name(scene):
+    scan = addVolume(scene, spot(), PLACES["LPS"])
+    labels = asymmetricMask().T
+    segments = [(1, "tumor", (1, 0, 0)), (2, "nothing", (0, 1, 0))]
+    node = VolumeBridge.segmentationFromLabels(labels, scan, "Truth", segments)
+    node.GetSegmentation().AddEmptySegment("new", "untouched")
+    for name in ("nothing", "untouched"):
+        segmentId = node.GetSegmentation().GetSegmentIdBySegmentName(name)
+        with pytest.raises(TargetError, match=f"^Segment '{name}' has no voxels; draw it"):
+            MapTargets.question((node, segmentId), scan)
+    tumor = node.GetSegmentation().GetSegmentIdBySegmentName("tumor")
+    assert MapTargets.question((node, tumor), scan)["place"] == "tumor"
+
+
+def test_a_number_too_large_for_float32_is_no_infinity(scene):
+    values = spot().astype(np.float64)
+    values[3, 3, 3] = 1e300
+    with pytest.raises(ImageError, match=r"up to 3.4e\+38, got one that is too large for float32"):
+        VolumeBridge.imageFromVolumes(addVolume(scene, values, PLACES["LPS"]))
+    values[3, 3, 3] = -np.inf  # is what it is
+    image = VolumeBridge.imageFromVolumes(addVolume(scene, values, PLACES["LPS"]))
+    assert np.isinf(image.array).sum() == 1
 
 
 def test_points_are_world_positions(scene):

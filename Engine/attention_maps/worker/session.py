@@ -16,7 +16,7 @@ from attention_maps.inputs import as_image
 from attention_maps.model import load_model
 from attention_maps.progress import Progress
 from attention_maps.spec import find_sidecar
-from attention_maps.types import Image
+from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages
 from attention_maps.worker.arrays import copy_axes
 from attention_maps.worker.summaries import answer_summary, layer_summary, model_summary
@@ -155,7 +155,7 @@ class Session:
         stored = self._folder.fetch(message.image.array)
         self._axes = message.image.array.axes or None
         array = np.empty(stored.shape, dtype=np.float32)
-        with np.errstate(over="ignore"):  # becomes Inf, which is refused where it is used
+        with into_float32():
             for source, target in zip(stored, array, strict=True):
                 copy_axes(source, target)
         return Image(array, message.image.affine)  # type: ignore[arg-type]
