@@ -141,6 +141,7 @@ class MapActions:
         scale = Display.setCommonScale(mapNodes)
         for mapNode in mapNodes:
             MapRendering.update(mapNode)
+        Maps.renewLegend(self.scene)
         return scale
 
     def setOwnScale(self, mapNodes) -> None:
@@ -151,6 +152,7 @@ class MapActions:
         Display.setOwnScale(mapNodes)
         for mapNode in mapNodes:
             MapRendering.update(mapNode)
+        Maps.renewLegend(self.scene)
 
     def showIn3D(self, mapNode, visible: bool = True) -> None:
         """Show a map in the 3D views as volume rendering, or hide it.

@@ -3,7 +3,7 @@
 import json
 from functools import lru_cache
 
-from . import Display, LayerSequence, MapRendering, ResultNodes, SliceViews
+from . import Display, LayerSequence, MapRendering, MapStyle, ResultNodes, SliceViews
 from .ColorTables import removeUnusedTables
 from .SceneSetup import nodesByClass
 from .SceneTransaction import removeFromHierarchy
@@ -94,11 +94,26 @@ def showLegend(mapNode, visible: bool) -> None:
 
 
 def legendTitle(mapNode) -> str:
-    """Return method and layer, one under the other."""
+    """Return method and layer, one under the other.
+
+    Where maps with other scales are seen, too, it begins with the question: the colors of those are
+    other values.
+    """
     provenance = provenanceOf(mapNode)
     if not provenance:
         return mapNode.GetName()
-    return f"{provenance['method_label']}\n{provenance['layer']}"
+    title = f"{provenance['method_label']}\n{provenance['layer']}"
+    seen = shown(mapNode.GetScene())
+    scales = {MapStyle.styleOf(node).colorRange for node in seen}
+    isOneOfThem = mapNode in seen and len(scales) > 1
+    return f"{provenance['target']}\n{title}" if isOneOfThem else title
+
+
+def renewLegend(scene) -> None:
+    """Write the legend that is shown anew, after scales have changed."""
+    for mapNode in shown(scene):
+        if Display.isLegendShown(mapNode):
+            showLegend(mapNode, visible=True)
 
 
 def caption(mapNode) -> str:

@@ -64,16 +64,33 @@ def test_maps_lie_over_each_other_in_the_order_they_were_shown(scene, logic, map
     assert view.GetForegroundVolumeID() == first.GetID()
     assert view.GetNthLayerVolumeID(view.Layer_Last) == second.GetID()
     assert view.GetForegroundOpacity() == view.GetNthLayerOpacity(view.Layer_Last) == 0.7
-    assert legends(scene) == ["Grad-CAM\nenc.1"]  # the foreground's: others are not drawn
+    # The foreground's, others are not drawn: it says whose colors it explains.
+    assert legends(scene) == ["tumor\nGrad-CAM\nenc.1"]
     logic.show(first, alone=False)
     assert logic.shownMaps() == [second, first]
-    assert legends(scene) == ["HiResCAM\nenc.1"]
+    assert legends(scene) == ["tumor\nHiResCAM\nenc.1"]
     logic.setOpacity(0.2)
     assert logic.opacity() == view.GetNthLayerOpacity(view.Layer_Last) == 0.2
     logic.show(third)
     assert logic.shownMaps() == [third]
     assert view.GetNumberOfAdditionalLayers() == 0
     assert legends(scene) == ["Grad-CAM\nenc.3\nno evidence"]
+
+
+def test_legend_says_whose_it_is_while_scales_differ(scene, logic, maps):
+    first, second = maps[:2]
+    logic.show(first)
+    logic.show(second, alone=False)
+    assert legends(scene) == ["tumor\nGrad-CAM\nenc.1"]
+    logic.hide(second)
+    assert legends(scene) == ["Grad-CAM\nenc.1"]
+    other = addMap(first.GetNodeReference("AttentionMaps.Scan"), 3 * blob(HOT), layer="enc.2")
+    logic.show(other, alone=False)
+    assert legends(scene) == ["tumor\nGrad-CAM\nenc.1"]
+    logic.setCommonScale([first, other])
+    assert legends(scene) == ["Grad-CAM\nenc.1"]
+    logic.setOwnScale([first, other])
+    assert legends(scene) == ["tumor\nGrad-CAM\nenc.1"]
 
 
 def test_hidden_map_uncovers_the_one_below_and_its_legend(scene, logic, maps, scan):
