@@ -175,6 +175,22 @@ def test_a_killed_worker_costs_one_message(client, paths, slow_image):
 
 
 @POSIX_ONLY
+def test_the_message_of_an_end_goes_to_a_question_that_is_still_wanted(client, paths, slow_image):
+    client.load_model(paths["slow"])
+    client.set_image(slow_image)
+    unwanted = client.explain("grad_cam", "again", 1)
+    until(client, unwanted, "Running")
+    wanted = client.explain("grad_cam", "again", 0)
+    os.kill(client.pid, signal.SIGSTOP)
+    client.cancel(unwanted, math.inf)
+    os.kill(client.pid, signal.SIGKILL)
+    with pytest.raises(am.WorkerError, match="The next question starts a new worker"):
+        client.wait(wanted)
+    with pytest.raises(am.Cancelled):
+        client.wait(unwanted)
+
+
+@POSIX_ONLY
 def test_a_new_worker_knows_model_and_image(client, paths):
     client.load_model(paths["segmenter"])
     client.set_image(picture(3), image_id="scan")

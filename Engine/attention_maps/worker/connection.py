@@ -221,7 +221,7 @@ class Connection:
         return True
 
     def _report(self, process: WorkerProcess, error: WorkerEndedError) -> None:
-        """One message for a worker that ended: to the oldest question of the caller."""
+        """One message for a worker that ended: to the oldest question that nobody has canceled."""
         with self._lock:
             lost = [item for item in self._pending.values() if item.process is process]
             for request in lost:
@@ -229,10 +229,12 @@ class Connection:
             if self._process is process:
                 self._drop()
         waiting = [request for request in lost if request.own]
-        for request in waiting[:1]:
-            request.fail(WorkerError(str(error), error.log))
-        for request in waiting[1:]:
-            request.fail(Cancelled("The worker ended before it came to this; ask again."))
+        oldest = next((request for request in waiting if not request.canceled), None)
+        for request in waiting:
+            if request is oldest:
+                request.fail(WorkerError(str(error), error.log))
+            else:
+                request.fail(Cancelled("The worker ended before it came to this; ask again."))
 
     def _kill_what_is_stuck(self) -> None:
         now = time.monotonic()
