@@ -206,14 +206,18 @@ class Tour:
         self.person.chooseLayers("up3")
         self.person.click(self.ui.liveCheckBox)
         crosshair = slicer.util.getNode("Crosshair")
-        before = len(self.person.maps)
         crosshair.SetCrosshairRAS(*LIVE_RAS)
         slicer.modules.markups.logic().JumpSlicesToLocation(*LIVE_RAS, False)
-        Waiting.until(lambda: len(self.person.maps) > before, "there is a map", 60.0)
+        Waiting.until(self._sees_live, "there is a map", 60.0)
         Waiting.pause(1.0)
         self.panel("", "question")
         self.pictures.take("views_live", self.window)
         self.person.click(self.ui.liveCheckBox)
+
+    def _sees_live(self) -> bool:
+        from SlicerAttentionMapsLib.LiveMap import isLive
+
+        return any(isLive(node) for node in self.person.panel.logic.shownMaps())
 
     def error(self) -> None:
         """What is said when something goes wrong: a point beside the scan."""
