@@ -48,6 +48,7 @@ class SharedFolder:
     """
 
     def __init__(self, folders: Iterable[Path] | None = None) -> None:
+        self._closed = False
         if folders is None:
             sweep()
             name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
@@ -99,6 +100,9 @@ class SharedFolder:
                 path.unlink(missing_ok=True)
                 problems.append(f"{folder.parent}: {error.strerror or error}")
                 continue
+            if self._closed:  # while it was written, in another thread
+                self.close()
+                raise WorkerError("The folder of shared arrays was closed.")
             return SharedArray(str(path), tuple(shape), dtype.str, axes)
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         raise WorkerError(
@@ -136,7 +140,11 @@ class SharedFolder:
             raise WorkerError(f"The shared array '{path}' cannot be read: {error}.") from None
 
     def close(self) -> None:
-        """Remove all files that nobody has received; received arrays stay valid."""
+        """Remove all files that nobody has received; received arrays stay valid.
+
+        A file that another thread is writing may keep its folder: that thread removes both then.
+        """
+        self._closed = True
         for lock in self._locks:
             lock.close()
         self._locks = []
