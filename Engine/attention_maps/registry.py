@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Needs = Literal["layer", "layer and network", "input", "network"]
+Stitch = Literal["blend", "add"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ class Method:
             it runs the network again; without a layer "input": the gradient at the input is enough;
             "network": it runs the network on inputs of its own.
         gradients: Whether it needs a backward pass.
-        signed: Whether negative values mean evidence against.
+        signed: Whether negative values mean evidence against; else what the function gives below
+            zero is dropped, once, when the map of the whole volume is there.
+        stitch: How maps of overlapping windows become one. "blend": a voxel's value is the blended
+            mean of the windows, as of activations. "add": it is their sum, as of gradients, which
+            are shared out among the windows already.
         description: One line for tooltips and tables.
         reference: Paper.
         remark: What users must know, else empty.
@@ -101,6 +106,7 @@ class Method:
     needs: Needs
     gradients: bool
     signed: bool
+    stitch: Stitch
     description: str
     reference: str
     remark: str = ""
@@ -144,6 +150,7 @@ def method(
     reference: str,
     gradients: bool = True,
     signed: bool = False,
+    stitch: Stitch = "blend",
     aliases: tuple[str, ...] = (),
     remark: str = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -151,8 +158,8 @@ def method(
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         _METHODS[name] = Method(
-            name, label, function, needs, gradients, signed, _first_line(function), reference,
-            remark, _options(function), aliases,
+            name, label, function, needs, gradients, signed, stitch, _first_line(function),
+            reference, remark, _options(function), aliases,
         )  # fmt: skip
         return function
 

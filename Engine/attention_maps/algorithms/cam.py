@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from attention_maps.algorithms.evidence import Evidence, Probe, channel_sum, weighted_sum
+from attention_maps.algorithms.evidence import Evidence, Probe, channel_sum
 from attention_maps.errors import MethodError
 from attention_maps.lazy import torch
 from attention_maps.registry import Option, method
@@ -30,7 +30,7 @@ def cam(evidence: Evidence) -> Maps:
             "Expected a layer that goes through global average pooling into one linear layer, but "
             "the gradient at this layer varies from voxel to voxel; use grad_cam or hires_cam."
         )
-    return evidence.draw(lambda a, g: weighted_sum(weights, a))
+    return evidence.weighted(weights)
 
 
 def _spread(gradients: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -46,7 +46,7 @@ def _spread(gradients: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
 def grad_cam(evidence: Evidence) -> Maps:
     """Activations weighted by their mean gradient, positive part: coarse, class-specific."""
     weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
-    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+    return evidence.weighted(weights)
 
 
 @method(
@@ -55,7 +55,7 @@ def grad_cam(evidence: Evidence) -> Maps:
 )  # fmt: skip
 def grad_cam_pp(evidence: Evidence) -> Maps:
     """Grad-CAM with weights that do justice to several objects of one class."""
-    sums = evidence.total(lambda a, g: a.sum(2))[..., None]
+    sums = evidence.total(lambda a, _: a.sum(2), gradients=False)[..., None]
 
     def weight(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         parts = zip(g.split(step, 1), sums.split(step, 1), strict=True)
@@ -63,7 +63,7 @@ def grad_cam_pp(evidence: Evidence) -> Maps:
 
     step = evidence.channels_at_once
     weights = evidence.total(weight)
-    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+    return evidence.weighted(weights)
 
 
 def _positive_share(gradients: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
@@ -74,7 +74,7 @@ def _positive_share(gradients: torch.Tensor, sums: torch.Tensor) -> torch.Tensor
 
 
 @method(
-    "hires_cam", "HiResCAM", needs="layer", signed=True, aliases=("seg_hires_grad_cam",),
+    "hires_cam", "HiResCAM", needs="layer", signed=True, stitch="add", aliases=("seg_hires_grad_cam",),
     reference="Draelos, Carin, 2021, arXiv:2011.08891; Rheude et al., 2024, arXiv:2409.20287",
 )  # fmt: skip
 def hires_cam(evidence: Evidence) -> Maps:
@@ -88,18 +88,23 @@ def hires_cam(evidence: Evidence) -> Maps:
 )  # fmt: skip
 def x_grad_cam(evidence: Evidence) -> Maps:
     """Grad-CAM with gradients averaged where the activations are, so that the score is kept."""
-    products = evidence.total(lambda a, g: torch.linalg.vecdot(a, g, dim=2))
-    sums = evidence.total(lambda a, g: a.sum(2))
-    sizes = evidence.total(lambda a, g: torch.linalg.vector_norm(a, 1, dim=2))
-    means = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
+    products, sums, sizes, slopes = evidence.totals(
+        lambda a, g: (
+            torch.linalg.vecdot(a, g, dim=2),
+            a.sum(2),
+            torch.linalg.vector_norm(a, 1, dim=2),
+            g.sum(2),
+        )
+    )
+    means = slopes / evidence.voxels
     usable = sums.abs() >= 1e-3 * sizes
     usable &= sums != 0
     weights = torch.where(usable, products / torch.where(usable, sums, 1), means)
-    return evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())
+    return evidence.weighted(weights)
 
 
 @method(
-    "layer_cam", "LayerCAM", needs="layer", aliases=("layercam",),
+    "layer_cam", "LayerCAM", needs="layer", stitch="add", aliases=("layercam",),
     reference="Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943",
 )  # fmt: skip
 def layer_cam(evidence: Evidence) -> Maps:
@@ -108,11 +113,11 @@ def layer_cam(evidence: Evidence) -> Maps:
     def product(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         return g.relu().mul_(a)
 
-    return evidence.draw(lambda a, g: channel_sum(product, a, g).relu_())
+    return evidence.draw(lambda a, g: channel_sum(product, a, g))
 
 
 @method(
-    "seg_xres_cam", "Seg-XRes-CAM", needs="layer",
+    "seg_xres_cam", "Seg-XRes-CAM", needs="layer", stitch="add",
     reference="Hasany et al., CVPR Workshops 2023, doi:10.1109/CVPRW59228.2023.00384",
 )  # fmt: skip
 def seg_xres_cam(
@@ -123,13 +128,13 @@ def seg_xres_cam(
 ) -> Maps:
     """Between Grad-CAM and HiResCAM: gradients pooled over small windows."""
     maps = []
-    for activations, gradients in zip(evidence.activations, evidence.gradients, strict=True):
+    for activations, gradients in evidence.grids():
         total = torch.zeros_like(activations[:, 0], dtype=torch.float32)
         step = evidence.channels_at_once
         parts = zip(activations.split(step, 1), gradients.split(step, 1), strict=True)
         for a, g in parts:
             total += _pool(g.float(), pool_size, pool).mul_(a).sum(1)
-        maps.append(total.relu_())
+        maps.append(total)
     return maps
 
 
@@ -163,22 +168,29 @@ def score_cam(
     channels: Annotated[int, Option("most active channels that are tried, 0 for all", 0)] = 0,
 ) -> Maps:
     """Activations weighted by the score of the image seen through each of them; no gradients."""
-    activations = probe.activations[0]
-    count = activations.shape[0]
-    chosen = torch.arange(count, device=activations.device)
-    if 0 < channels < count:
-        spread = activations.flatten(1).std(1)
-        chosen = spread.argsort(descending=True)[:channels]
+    chosen = list(range(probe.channels))
+    if 0 < channels < probe.channels:
+        chosen = _spread_of_channels(evidence).argsort(descending=True)[:channels].tolist()
     base = probe.score(torch.zeros_like(probe.inputs))
     scores = torch.cat(
         [
-            probe.score(probe.inputs * _scaled(probe.on_input(activations[chosen[list(part)]])))
+            probe.score(probe.inputs * _scaled(probe.channel_maps(chosen[part.start : part.stop])))
             for part in probe.batches(len(chosen), "Score-CAM")
         ]
     )
-    weights = torch.zeros(1, count, dtype=scores.dtype, device=scores.device)
+    weights = torch.zeros(1, probe.channels, dtype=scores.dtype, device=scores.device)
     weights[0, chosen] = torch.softmax(scores - base, 0)
-    return evidence.draw(lambda a, g: weighted_sum(weights.to(a.dtype), a).relu_())
+    return evidence.weighted(weights)
+
+
+def _spread_of_channels(evidence: Evidence) -> torch.Tensor:
+    """(K,) variance of each channel over all windows."""
+    mean = evidence.total(lambda a, _: a.sum(2), gradients=False) / evidence.voxels
+
+    def squares(a: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return (a - mean[..., None]).square_().sum(2)
+
+    return evidence.total(squares, gradients=False)[0]
 
 
 def _scaled(masks: torch.Tensor) -> torch.Tensor:
@@ -195,10 +207,9 @@ def _scaled(masks: torch.Tensor) -> torch.Tensor:
 )  # fmt: skip
 def ablation_cam(evidence: Evidence, probe: Probe) -> Maps:
     """Activations weighted by what the score loses without each of them; no gradients."""
-    count = probe.activations.shape[1]
     full = probe.score(probe.inputs)
     without = torch.cat(
-        [probe.score_without(part) for part in probe.batches(count, "Ablation-CAM")]
+        [probe.score_without(part) for part in probe.batches(probe.channels, "Ablation-CAM")]
     )
     weights = (full - without)[None]
-    return evidence.draw(lambda a, g: weighted_sum(weights.to(a.dtype), a).relu_())
+    return evidence.weighted(weights)

@@ -6,7 +6,6 @@ all of them and draws its map window by window. `Probe` is the network seen from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from attention_maps.lazy import torch
@@ -19,46 +18,72 @@ if TYPE_CHECKING:
 CHUNK_ELEMENTS = 1 << 22
 
 
-@dataclass(frozen=True)
 class Evidence:
-    """Activations and gradients of one layer.
+    """Activations and gradients of one layer, over one window or many.
+
+    Where they are not kept, each walk over the windows runs the network again: a method takes what
+    it needs in as few walks as it can, and asks for gradients only where it uses them.
 
     Args:
-        activations: One (B, K, *spatial) tensor per window, floating point.
+        activations: One (B, K, *grid) tensor per window, floating point.
         gradients: Gradients of the score with respect to them; empty for methods without.
     """
 
-    activations: Sequence[torch.Tensor]
-    gradients: Sequence[torch.Tensor] = ()
+    def __init__(
+        self, activations: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor] = ()
+    ) -> None:
+        self._activations = activations
+        self._gradients = gradients
 
-    @property
-    def windows(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Pairs of activations and gradients, flattened to (B, K, voxels), at least float32."""
-        gradients = self.gradients or self.activations
-        for first, second in zip(self.activations, gradients, strict=True):
-            yield _flat(first), _flat(second)
+    def grids(self, *, gradients: bool = True) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Walk over the windows.
 
-    def total(self, quantity: Quantity) -> torch.Tensor:
-        """Sum of a quantity of (activations, gradients) over the windows."""
-        values = [quantity(a, g) for a, g in self.windows]
-        return values[0] if len(values) == 1 else torch.stack(values).sum(0)
+        Args:
+            gradients: Whether gradients are needed; else activations stand in their place.
+
+        Yields:
+            Activations and gradients of a window, (B, K, *grid).
+        """
+        second = self._gradients if gradients and self._gradients else self._activations
+        yield from zip(self._activations, second, strict=True)
 
     @property
     def voxels(self) -> int:
         """Number of feature voxels in all windows."""
-        return sum(a[0, 0].numel() for a in self.activations)
+        return sum(a[0, 0].numel() for a in self._activations)
 
     @property
     def channels_at_once(self) -> int:
         """Number of channels whose intermediate results fit in a small work space."""
-        return max(1, CHUNK_ELEMENTS // self.activations[0][:, 0].numel())
+        return max(1, CHUNK_ELEMENTS // self._activations[0][:, 0].numel())
 
-    def draw(self, picture: Quantity) -> list[torch.Tensor]:
-        """One (B, *spatial) map per window of a function that gives (B, voxels)."""
+    def total(self, quantity: Quantity, *, gradients: bool = True) -> torch.Tensor:
+        """Sum of a quantity of (activations, gradients), (B, K, voxels), over the windows."""
+        return self.totals(lambda a, g: (quantity(a, g),), gradients=gradients)[0]
+
+    def totals(
+        self,
+        quantities: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]],
+        *,
+        gradients: bool = True,
+    ) -> list[torch.Tensor]:
+        """Sums of several quantities in one walk over the windows."""
+        found: list[torch.Tensor] = []
+        for a, g in self.grids(gradients=gradients):
+            values = quantities(flat(a), flat(g))
+            found = [t + v for t, v in zip(found, values, strict=True)] if found else list(values)
+        return found
+
+    def draw(self, picture: Quantity, *, gradients: bool = True) -> list[torch.Tensor]:
+        """One (B, *grid) map per window of a function that gives (B, voxels)."""
         return [
-            picture(a, g).reshape(source.shape[0], *source.shape[2:])
-            for source, (a, g) in zip(self.activations, self.windows, strict=True)
+            picture(flat(a), flat(g)).reshape(a.shape[0], *a.shape[2:])
+            for a, g in self.grids(gradients=gradients)
         ]
+
+    def weighted(self, weights: torch.Tensor) -> list[torch.Tensor]:
+        """One (B, *grid) map per window: the sum over channels of weights (B, K) * activations."""
+        return self.draw(lambda a, _: weighted_sum(weights.to(a.dtype), a), gradients=False)
 
 
 class Probe(Protocol):
@@ -66,11 +91,11 @@ class Probe(Protocol):
 
     Attributes:
         inputs: (1, C, *spatial) input.
-        activations: (1, K, *grid) of the chosen layer, for methods that need one.
+        channels: Number of channels of the chosen layer, for methods that need one.
     """
 
     inputs: torch.Tensor
-    activations: torch.Tensor
+    channels: int
 
     def score(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of inputs (N, C, *spatial); the question stays that of the first input."""
@@ -81,14 +106,18 @@ class Probe(Protocol):
     def score_without(self, channels: Sequence[int]) -> torch.Tensor:
         """Scores (N,) with one channel of the layer set to zero in each."""
 
-    def on_input(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps (N, *grid) of the layer placed on the input's grid, (N, *spatial)."""
+    def channel_maps(self, channels: Sequence[int]) -> torch.Tensor:
+        """Activations (N, *spatial) of channels of the layer, placed on the input's grid."""
+
+    def on_input(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """What `Evidence.draw` gave, placed on the input's grid: (1, *spatial)."""
 
     def batches(self, count: int, label: str) -> Iterator[range]:
         """Split `count` runs in batches that fit, reporting progress."""
 
 
-def _flat(tensor: torch.Tensor) -> torch.Tensor:
+def flat(tensor: torch.Tensor) -> torch.Tensor:
+    """(B, K, voxels) of (B, K, *grid), at least float32."""
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
     return tensor.flatten(2)

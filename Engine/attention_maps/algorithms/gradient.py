@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
-from attention_maps.algorithms.evidence import Evidence, Probe, weighted_sum
+from attention_maps.algorithms.evidence import Evidence, Probe
 from attention_maps.errors import MethodError
 from attention_maps.lazy import torch
 from attention_maps.registry import Option, method
@@ -40,9 +40,8 @@ def guided_backprop(probe: Probe) -> torch.Tensor:
 def guided_grad_cam(evidence: Evidence, probe: Probe) -> torch.Tensor:
     """Guided backpropagation, faded out where Grad-CAM is low."""
     weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
-    coarse = evidence.draw(lambda a, g: weighted_sum(weights, a).relu_())[0]
-    guided = probe.gradient(probe.inputs, guided=True).sum(1)
-    return guided * probe.on_input(coarse)
+    coarse = probe.on_input(evidence.weighted(weights)).relu_()
+    return probe.gradient(probe.inputs, guided=True).sum(1) * coarse
 
 
 @method(

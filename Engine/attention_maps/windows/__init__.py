@@ -1,0 +1,1 @@
+"""The whole volume under sliding windows, exactly as the model's own inference does it."""
