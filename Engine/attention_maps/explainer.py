@@ -9,25 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attention_maps.answer import Answer
 from attention_maps.errors import MethodError
 from attention_maps.inputs import as_image
 from attention_maps.model import load_model
+from attention_maps.passes import WholeImage
 from attention_maps.progress import Progress
 from attention_maps.registry import Method, find_method, split_options
 from attention_maps.run import Run
 from attention_maps.targets import expand_targets
 from attention_maps.tracing.trace import INPUT
-from attention_maps.types import Grid, Image
+from attention_maps.windows.passes import Windows
+from attention_maps.windows.plan import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from attention_maps.answer import Answer
+    from attention_maps.passes import Passes
     from attention_maps.result import AttentionMap
-    from attention_maps.tracing.trace import Trace
-    from attention_maps.types import ProgressCallback
+    from attention_maps.tracing.trace import Geometry
+    from attention_maps.types import Grid, Image, ProgressCallback
 
 
 class Explainer:
@@ -48,11 +51,14 @@ class Explainer:
         self, model: Any, image: Any, *, spec: Any = None, device: str | torch.device = "auto"
     ) -> None:
         self.model = load_model(model, spec, device)
-        self._input = self.model.prepare(as_image(image, self.model.expected_input()[1]))
-        self._tensor = self.model.tensor(self._input)
+        prepared = self.model.prepare(as_image(image, self.model.expected_input()[1]))
+        plan = plan_of(self.model.spec, prepared.grid.shape, max(1, len(self.model.members)))
+        self._passes: Passes = (
+            WholeImage(self.model, prepared)
+            if plan is None
+            else Windows(self.model, prepared, plan)
+        )
         self._lock = threading.RLock()
-        self._trace: Trace | None = None
-        self._answer: Answer | None = None
 
     @property
     def prediction(self) -> NDArray[Any] | Image:
@@ -66,9 +72,7 @@ class Explainer:
             progress: As in `explain`, for the forward pass where it has not been run yet.
         """
         with self._lock:
-            if self._answer is None:
-                self._answer = self._answer_of(self._forward((), Progress(progress)))
-            return self._answer
+            return self._passes.answer((), Progress(progress))
 
     def explain(
         self,
@@ -110,12 +114,11 @@ class Explainer:
         with self._lock:
             started = time.perf_counter()
             names = self._layer_names(chosen, layer, report)
-            trace = self._forward(names, report)
-            self._answer = self._answer or self._answer_of(trace)
-            targets, several = expand_targets(target, self.answer())
+            answer = self._passes.answer(names, report)
+            targets, several = expand_targets(target, answer)
             run = Run(
-                self, trace, report, chosen, checked, names, batch_size, started, len(targets),
-                on_map,
+                self.model, self._passes, answer, report, chosen, checked, names, batch_size,
+                started, len(targets), on_map,
             )  # fmt: skip
             maps = [made for item in targets for made in run.ask(item)]
             report.finish()
@@ -136,70 +139,34 @@ class Explainer:
             isinstance(name, str) and name != "all" and not name.startswith("auto")
             for name in explicit
         )
-        if self._trace is None and plain and not self.model.knows(self._tensor):
+        if not self._passes.started and plain and not self._passes.is_known():
             own = set(self.model.network.layer_names())
             if explicit and all(name in own for name in explicit):
                 return [*dict.fromkeys(explicit), *at_input]
         report.stage("Finding the layers", 0.0, 0.2, self.model.operators)
-        geometry = self.model.geometry(self._tensor, report.tick)
+        geometry = self._passes.geometry(report)
         return [*self.model.resolve_layers(explicit, geometry), *at_input]
 
-    def _forward(self, names: Sequence[str], report: Progress) -> Trace:
-        """The recorded forward pass; run again only where a layer is asked for the first time."""
-        trace = self._trace
-        recorded = set(trace.layers) if trace is not None else set()
-        if trace is None or not set(names) <= recorded:
-            report.stage("Running the network", 0.0, 0.4, self.model.operators)
-            trace = self.model.run(
-                self._tensor, [*recorded, *(set(names) - recorded)], tick=report.tick
-            )
-            for name in names:
-                self._check_place(trace, name)
-            self._trace = trace
-        return trace
+    def geometry(self, progress: ProgressCallback | None = None) -> Geometry:
+        """Where the layers lie; one forward pass where that is not known yet.
 
-    def _answer_of(self, trace: Trace) -> Answer:
-        transform = self.to_logits(trace)
-        return Answer(
-            trace.logits if transform is None else transform(trace.logits),
-            trace.activation, trace.geometry.layout, self.model.spec,
-            self._input.grid, self._input.source,
-        )  # fmt: skip
-
-    def _check_place(self, trace: Trace, name: str) -> None:
-        if name != INPUT:
-            self.model.resolve_layers([name], trace.geometry)
-
-    def to_logits(self, trace: Trace) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """What makes logits of probabilities whose softmax or sigmoid could not be looked through.
-
-        None where the network gives logits, or the trace starts before its last activation.
+        Args:
+            progress: As in `explain`.
         """
-        if self.model.spec.output_is != "probabilities" or trace.activation is not None:
-            return None
-        if self.model.spec.activation == "sigmoid" or trace.logits.shape[1] == 1:
-            return lambda p: torch.logit(p.float(), eps=1e-6)
-        return lambda p: p.float().clamp_min(1e-6).log()
+        with self._lock:
+            report = Progress(progress)
+            report.stage("Finding the layers", 0.0, 1.0, self.model.operators)
+            return self._passes.geometry(report)
 
     @property
     def field(self) -> Grid:
         """Grid of the network's input."""
-        return self._input.grid
+        return self._passes.field
 
     @property
     def source(self) -> Grid:
         """Grid of the image."""
-        return self._input.source
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """(1, C, *spatial) input of the network."""
-        return self._tensor
-
-    def traced_input(self, report: Progress) -> Trace:
-        """The recorded forward pass with the input among its layers."""
-        with self._lock:
-            return self._forward([INPUT], report)
+        return self._passes.source
 
 
 def _listed(names: Any) -> list[Any]:

@@ -46,6 +46,7 @@ class LoadedModel:
         lock: Held while it runs.
         sha256: SHA-256 of its file when it was loaded, None for a module in memory.
         operators: Number of operators of its last forward pass.
+        members: Networks of one architecture whose answers are averaged; empty for one network.
     """
 
     network: Network
@@ -56,6 +57,7 @@ class LoadedModel:
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     sha256: str | None = None
     operators: int = 500
+    members: tuple[Network, ...] = ()
     _known: dict[tuple[int, ...], Geometry] = field(default_factory=dict, repr=False)
 
     @property
@@ -143,19 +145,23 @@ class LoadedModel:
             return False
         return True
 
-    def tensor(self, prepared: NetworkInput) -> torch.Tensor:
-        """(1, C, *spatial) tensor on the model's device, in its dtype."""
+    def tensor(
+        self, prepared: NetworkInput, *, at: torch.device | str | None = None
+    ) -> torch.Tensor:
+        """(1, C, *spatial) tensor on the model's device, or another, in its dtype."""
         array = prepared.array
         if not array.flags.writeable or any(step < 0 for step in array.strides):
             array = array.copy()
-        return torch.from_numpy(array)[None].to(self.device, self.dtype)
+        return torch.from_numpy(array)[None].to(at or self.device, self.dtype)
 
-    def run(self, inputs: torch.Tensor, names: Sequence[str] = (), **options: Any) -> Trace:
-        """Run the network once and record layers (see `tracing.trace.record`)."""
+    def run(
+        self, inputs: torch.Tensor, names: Sequence[str] = (), *, member: int = 0, **options: Any
+    ) -> Trace:
+        """Run the network once, or one of several, and record layers (see `tracing.record`)."""
         with self.lock:
             key = tuple(inputs.shape[1:])
             trace = record(
-                self.network,
+                self.members[member] if self.members else self.network,
                 inputs,
                 names,
                 output=self.spec.output,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from attention_maps.errors import MethodError, ModelRunError
+from attention_maps.logits import seed_of, without_leftover_axes
 from attention_maps.resampling import resample
 from attention_maps.tracing.guided import GuidedMode
 from attention_maps.tracing.trace import INPUT, LayerTrace
@@ -17,6 +18,7 @@ from attention_maps.types import Grid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from attention_maps.logits import ToLogits
     from attention_maps.model import LoadedModel
     from attention_maps.progress import Progress
     from attention_maps.questions import Question
@@ -44,7 +46,7 @@ class NetworkProbe:
         model: LoadedModel,
         inputs: torch.Tensor,
         question: Question,
-        to_logits: Callable[[torch.Tensor], torch.Tensor] | None,
+        to_logits: ToLogits,
         traced: Callable[[], Trace],
         layer: LayerTrace | None,
         progress: Progress,
@@ -62,7 +64,12 @@ class NetworkProbe:
         self.span = (0.1, 1.0)
 
     @property
-    def activations(self) -> torch.Tensor:
+    def channels(self) -> int:
+        """Number of channels of the layer."""
+        return int(self._activations.shape[1])
+
+    @property
+    def _activations(self) -> torch.Tensor:
         """(1, K, *grid) activations of the layer."""
         layer = self._checked_layer()
         return layer.placed.to_grid(layer.activations)
@@ -74,7 +81,7 @@ class NetworkProbe:
 
     def _scores(self, trace: Trace) -> torch.Tensor:
         logits = trace.logits if self._to_logits is None else self._to_logits(trace.logits)
-        return self.question.score(_without_leftover_axes(logits))
+        return self.question.score(without_leftover_axes(logits))
 
     def gradient(self, inputs: torch.Tensor, *, guided: bool = False) -> torch.Tensor:
         """Gradients of the scores with respect to inputs (N, C, *spatial)."""
@@ -114,8 +121,15 @@ class NetworkProbe:
         )
         return self._scores(trace)
 
-    def on_input(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps (N, *grid) of the layer placed on the input's grid, (N, *spatial)."""
+    def channel_maps(self, channels: Sequence[int]) -> torch.Tensor:
+        """Activations (N, *spatial) of channels of the layer, placed on the input's grid."""
+        return self._placed(self._activations[0, list(channels)])
+
+    def positive_on_input(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """The positive part of a drawn map of the layer on the input's grid, (1, *spatial)."""
+        return self._placed(maps[0].relu())
+
+    def _placed(self, maps: torch.Tensor) -> torch.Tensor:
         layout = self._checked_layer().placed
         axes = len(layout.grid)
         affine = np.eye(4)
@@ -168,23 +182,3 @@ class NetworkProbe:
         if self._layer is None:
             raise MethodError("This method needs a layer.")
         return self._layer
-
-
-def seed_of(
-    question: Question,
-    output: torch.Tensor,
-    to_logits: Callable[[torch.Tensor], torch.Tensor] | None,
-) -> torch.Tensor:
-    """Gradient of the summed scores with respect to the network's output, of its shape."""
-    if to_logits is None:
-        return question.seed(_without_leftover_axes(output)).reshape(output.shape)
-    with torch.enable_grad():
-        leaf = output.detach().requires_grad_()
-        logits = to_logits(leaf)
-        seed = question.seed(_without_leftover_axes(logits.detach()))
-        return torch.autograd.grad(logits, leaf, seed.reshape(logits.shape))[0]
-
-
-def _without_leftover_axes(logits: torch.Tensor) -> torch.Tensor:
-    """Logits (B, classes) of a classification that keeps axes of length 1 (see `Answer`)."""
-    return logits.flatten(1) if all(n == 1 for n in logits.shape[2:]) else logits

@@ -5,7 +5,7 @@ Work is done on logits, before softmax or sigmoid, and sums run in at least floa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +13,7 @@ import torch
 from attention_maps.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,33 @@ class Term:
         """Add the gradient of the score with respect to the logits."""
         values = seed[:, self.index]
         if isinstance(self.where, torch.Tensor):
-            values.add_(self.where, alpha=self.weight)
+            values.add_(self.where.to(values), alpha=self.weight)
         elif isinstance(self.where, tuple):
             values[_everywhere(self.where)] += self.weight
         else:
             values += self.weight
+
+    def within(
+        self,
+        first: Sequence[int],
+        shape: Sequence[int],
+        cut: Callable[[torch.Tensor], torch.Tensor],
+    ) -> Term | None:
+        """The same term within a part of the logits; None where nothing of it lies there.
+
+        Args:
+            first: Voxel of the logits at the part's first voxel; may lie outside.
+            shape: Voxels per axis of the part.
+            cut: Takes that part of a tensor (*spatial).
+        """
+        if isinstance(self.where, torch.Tensor):
+            where = cut(self.where)
+            return replace(self, where=where) if bool(where.any()) else None
+        if isinstance(self.where, tuple):
+            voxel = tuple(at - low for at, low in zip(self.where, first, strict=True))
+            inside = all(0 <= at < n for at, n in zip(voxel, shape, strict=True))
+            return replace(self, where=voxel) if inside else None
+        return self
 
 
 @dataclass(frozen=True, eq=False)

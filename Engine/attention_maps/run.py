@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_maps.algorithms.evidence import Evidence
 from attention_maps.errors import ModelRunError
-from attention_maps.geometry import affine_of_layer
-from attention_maps.probe import NetworkProbe, seed_of
 from attention_maps.provenance import describe
 from attention_maps.result import AttentionMap
 from attention_maps.tracing.trace import INPUT
@@ -20,14 +17,12 @@ from attention_maps.types import Image
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import torch
-
-    from attention_maps.explainer import Explainer
+    from attention_maps.answer import Answer
+    from attention_maps.model import LoadedModel
+    from attention_maps.passes import Passes
     from attention_maps.progress import Progress
     from attention_maps.questions import Question
     from attention_maps.registry import Method
-    from attention_maps.tracing.layout import Layout
-    from attention_maps.tracing.trace import Trace
 
 
 class Run:
@@ -35,8 +30,9 @@ class Run:
 
     def __init__(
         self,
-        session: Explainer,
-        trace: Trace,
+        model: LoadedModel,
+        passes: Passes,
+        answer: Answer,
         report: Progress,
         methods: Sequence[Method],
         options: dict[str, dict[str, Any]],
@@ -46,8 +42,9 @@ class Run:
         questions: int,
         on_map: Callable[[AttentionMap], None] | None = None,
     ) -> None:
-        self.session = session
-        self.trace = trace
+        self.model = model
+        self.passes = passes
+        self.answer = answer
         self.report = report
         self.methods = methods
         self.options = options
@@ -66,54 +63,28 @@ class Run:
 
     def ask(self, target: Any) -> list[AttentionMap]:
         """All maps of one target."""
-        session, trace = self.session, self.trace
-        question: Question = target.resolve(session.answer())
-        score = float(question.score(session.answer().logits)[0])
+        question: Question = target.resolve(self.answer)
+        score = float(question.score(self.answer.logits)[0])
         if not math.isfinite(score):
             raise ModelRunError(
                 f"Expected a finite answer, but the score of '{question.text}' is {score}; check "
                 "the network's weights and the intensities of the image, or run it in float32."
             )
-        gradients = self._gradients(question)
+        asked = self.passes.ask(
+            question, self.names, self._needs_gradients, self.report, self._next_share,
+            self.batch_size,
+        )  # fmt: skip
         maps = []
         for name in self.names:
-            layer = trace.layers[name]
-            gradient = gradients.get(name)
-            evidence = Evidence(
-                [layer.placed.to_grid(layer.activations)],
-                [] if gradient is None else [layer.placed.to_grid(gradient)],
-            )
             for item in self.methods:
                 if item.has_layer:
-                    maps.append(self._layer_map(item, evidence, name, question, score))
+                    made = asked.layer_map(item, self.options[item.name], name)
+                    maps.append(self._wrap(item, made, name, question, score))
         for item in self.methods:
             if not item.has_layer:
-                values = item.function(self._probe(question, None), **self.options[item.name])
-                maps.append(self._wrap(item, values, INPUT, None, question, score))
+                made = asked.input_map(item, self.options[item.name])
+                maps.append(self._wrap(item, made, INPUT, question, score))
         return maps
-
-    def _gradients(self, question: Question) -> dict[str, torch.Tensor]:
-        """Gradients at all layers, in one backward pass, where a method needs them."""
-        if not self._needs_gradients:
-            return {}
-        session, trace = self.session, self.trace
-        message = f"Following the answer back: {question.text}"
-        self.report.stage(message, *self._next_share(), 2 * session.model.operators)
-        seed = seed_of(question, trace.logits, session.to_logits(trace))
-        found = trace.gradients(seed, self.names, tick=self.report.tick)
-        return dict(zip(self.names, found, strict=True))
-
-    def _layer_map(
-        self, item: Method, evidence: Evidence, name: str, question: Question, score: float
-    ) -> AttentionMap:
-        trace, options = self.trace, self.options[item.name]
-        if item.needs == "layer":
-            values = item.function(evidence, **options)
-        else:
-            values = item.function(evidence, self._probe(question, trace.layers[name]), **options)
-        if isinstance(values, list):
-            return self._wrap(item, values[0], name, trace.layers[name].layout, question, score)
-        return self._wrap(item, values, name, None, question, score)
 
     def _next_share(self) -> tuple[float, float]:
         """From where to where the next piece of work takes the progress: all get the same."""
@@ -121,45 +92,28 @@ class Run:
         self._done += 1
         return self._start + step * (self._done - 1), self._start + step * self._done
 
-    def _probe(self, question: Question, layer: Any) -> NetworkProbe:
-        session = self.session
-        probe = NetworkProbe(
-            session.model, session.tensor, question, session.to_logits(self.trace),
-            lambda: session.traced_input(self.report), layer, self.report, self.batch_size,
-        )  # fmt: skip
-        probe.span = self._next_share()
-        return probe
-
     def _wrap(
-        self,
-        item: Method,
-        values: torch.Tensor,
-        name: str,
-        layout: Layout | None,
-        question: Question,
-        score: float,
+        self, item: Method, raw: Image, name: str, question: Question, score: float
     ) -> AttentionMap:
-        """A map of the layer's grid, or of the input's where there is no layout."""
-        session = self.session
-        affine = session.field.affine
-        if layout is not None:
-            affine = affine_of_layer(affine, layout.stride, layout.offset)
-        raw = Image(values.detach().float().cpu().numpy(), affine)
+        """A checked map with its history."""
+        model, passes = self.model, self.passes
         if not np.isfinite(raw.array).all():
             raise ModelRunError(
                 f"Expected finite activations and gradients, but the {item.label} map at '{name}' "
-                f"holds NaN or Inf ({session.model.dtype}); run the network in float32, or choose "
+                f"holds NaN or Inf ({model.dtype}); run the network in float32, or choose "
                 "another layer."
             )
+        if not item.signed:
+            raw = Image(np.maximum(raw.array, 0), raw.affine)
         defaults = {key: option.default for key, option in item.options.items()}
         provenance = describe(
-            session.model, session.answer(), item, {**defaults, **self.options[item.name]},
-            name, layout, question, score, session.field, session.source,
+            model, self.answer, item, {**defaults, **self.options[item.name]}, name,
+            passes.layout(name), question, score, passes.field, passes.source,
             time.perf_counter() - self.started, bool(raw.array.any()),
         )  # fmt: skip
         made = AttentionMap(
-            raw, session.field, session.source, score, name, item.name, question.text,
-            item.signed, provenance, session.answer(),
+            raw, passes.field, passes.source, score, name, item.name, question.text,
+            item.signed, {**provenance, **passes.describe()}, self.answer,
         )  # fmt: skip
         if self.on_map is not None:
             self.on_map(made)

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from attention_maps.errors import SpecError
 from attention_maps.input_size import FixedSize, InputSize, PerAxis
 from attention_maps.intensity import IntensityStep
+from attention_maps.sliding_window import SlidingWindow
 from attention_maps.validation import Checked, Index, closest, describe_problems, plain, read_json
 
 FORMAT_VERSION = 1
@@ -82,6 +83,9 @@ class ModelSpec(Checked):
     )
     patch_size: PerAxis | None = Field(
         None, description="Size of the sliding window; null = the whole image at once."
+    )
+    sliding_window: SlidingWindow | None = Field(
+        None, description="How windows lie and count, where there is a patch_size."
     )
 
     output: Annotated[int, Field(strict=True)] | str | None = Field(

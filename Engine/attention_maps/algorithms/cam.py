@@ -74,7 +74,8 @@ def _positive_share(gradients: torch.Tensor, sums: torch.Tensor) -> torch.Tensor
 
 
 @method(
-    "hires_cam", "HiResCAM", needs="layer", signed=True, stitch="add", aliases=("seg_hires_grad_cam",),
+    "hires_cam", "HiResCAM", needs="layer", signed=True, stitch="add",
+    aliases=("seg_hires_grad_cam",),
     reference="Draelos, Carin, 2021, arXiv:2011.08891; Rheude et al., 2024, arXiv:2409.20287",
 )  # fmt: skip
 def hires_cam(evidence: Evidence) -> Maps:
@@ -96,7 +97,7 @@ def x_grad_cam(evidence: Evidence) -> Maps:
             g.sum(2),
         )
     )
-    means = slopes / evidence.voxels
+    means = slopes / evidence.seen
     usable = sums.abs() >= 1e-3 * sizes
     usable &= sums != 0
     weights = torch.where(usable, products / torch.where(usable, sums, 1), means)
@@ -127,15 +128,19 @@ def seg_xres_cam(
     pool: Annotated[Literal["max", "mean"], Option("how gradients are pooled")] = "max",
 ) -> Maps:
     """Between Grad-CAM and HiResCAM: gradients pooled over small windows."""
-    maps = []
-    for activations, gradients in evidence.grids():
-        total = torch.zeros_like(activations[:, 0], dtype=torch.float32)
+
+    def picture(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros_like(activations[:, 0], dtype=_at_least_float32(activations))
         step = evidence.channels_at_once
-        parts = zip(activations.split(step, 1), gradients.split(step, 1), strict=True)
-        for a, g in parts:
-            total += _pool(g.float(), pool_size, pool).mul_(a).sum(1)
-        maps.append(total)
-    return maps
+        for a, g in zip(activations.split(step, 1), gradients.split(step, 1), strict=True):
+            total += _pool(g.to(total.dtype), pool_size, pool).mul_(a).sum(1)
+        return total
+
+    return evidence.draw_grids(picture)
+
+
+def _at_least_float32(tensor: torch.Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def _pool(gradients: torch.Tensor, size: int, pool: str) -> torch.Tensor:
@@ -185,7 +190,7 @@ def score_cam(
 
 def _spread_of_channels(evidence: Evidence) -> torch.Tensor:
     """(K,) variance of each channel over all windows."""
-    mean = evidence.total(lambda a, _: a.sum(2), gradients=False) / evidence.voxels
+    mean = evidence.total(lambda a, _: a.sum(2), gradients=False) / evidence.seen
 
     def squares(a: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return (a - mean[..., None]).square_().sum(2)

@@ -50,7 +50,7 @@ def _principal(evidence: Evidence, feature: Quantity, *, gradients: bool) -> lis
         lambda a, g: (feature(a, g).sum(2), torch.linalg.vector_norm(feature(a, g), 1, dim=2)),
         gradients=gradients,
     )
-    mean, size = sums / evidence.voxels, sizes.amax(1)[:, None, None] / evidence.voxels
+    mean, size = sums / evidence.seen, sizes.amax(1)[:, None, None] / evidence.seen
     size = torch.where(size > 0, size, 1)
     direction = _direction(evidence, feature, mean, size, gradients)
     offset = (direction * mean).sum(1, keepdim=True)
@@ -74,7 +74,7 @@ def _direction(
     covariance = evidence.total(
         lambda a, g: _scatter(feature(a, g), mean, size), gradients=gradients
     )
-    covariance /= evidence.voxels
+    covariance /= evidence.seen
     if not torch.isfinite(covariance).all():
         raise MethodError("Expected finite activations and gradients, got NaN or Inf.")
     values, vectors = torch.linalg.eigh(covariance)

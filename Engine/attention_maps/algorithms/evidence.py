@@ -49,7 +49,12 @@ class Evidence:
 
     @property
     def voxels(self) -> int:
-        """Number of feature voxels in all windows."""
+        """Number of feature voxels in all windows, those that the question does not meet, too."""
+        return self.seen
+
+    @property
+    def seen(self) -> int:
+        """Number of feature voxels in the windows that `grids` walks over."""
         return sum(a[0, 0].numel() for a in self._activations)
 
     @property
@@ -75,11 +80,20 @@ class Evidence:
         return found
 
     def draw(self, picture: Quantity, *, gradients: bool = True) -> list[torch.Tensor]:
-        """One (B, *grid) map per window of a function that gives (B, voxels)."""
-        return [
-            picture(flat(a), flat(g)).reshape(a.shape[0], *a.shape[2:])
-            for a, g in self.grids(gradients=gradients)
-        ]
+        """A map of a function of (activations, gradients), (B, K, voxels), that gives (B, voxels).
+
+        Returns:
+            One (B, *grid) map per window, or one of the whole volume.
+        """
+
+        def on_grid(a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+            return picture(flat(a), flat(g)).reshape(a.shape[0], *a.shape[2:])
+
+        return self.draw_grids(on_grid, gradients=gradients)
+
+    def draw_grids(self, picture: Quantity, *, gradients: bool = True) -> list[torch.Tensor]:
+        """The same of a function of (B, K, *grid) that gives (B, *grid)."""
+        return [picture(a, g) for a, g in self.grids(gradients=gradients)]
 
     def weighted(self, weights: torch.Tensor) -> list[torch.Tensor]:
         """One (B, *grid) map per window: the sum over channels of weights (B, K) * activations."""
@@ -109,8 +123,8 @@ class Probe(Protocol):
     def channel_maps(self, channels: Sequence[int]) -> torch.Tensor:
         """Activations (N, *spatial) of channels of the layer, placed on the input's grid."""
 
-    def on_input(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """What `Evidence.draw` gave, placed on the input's grid: (1, *spatial)."""
+    def positive_on_input(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """The positive part of what `Evidence.draw` gave, on the input's grid: (1, *spatial)."""
 
     def batches(self, count: int, label: str) -> Iterator[range]:
         """Split `count` runs in batches that fit, reporting progress."""

@@ -40,7 +40,7 @@ def guided_backprop(probe: Probe) -> torch.Tensor:
 def guided_grad_cam(evidence: Evidence, probe: Probe) -> torch.Tensor:
     """Guided backpropagation, faded out where Grad-CAM is low."""
     weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
-    coarse = probe.on_input(evidence.weighted(weights)).relu_()
+    coarse = probe.positive_on_input(evidence.weighted(weights))
     return probe.gradient(probe.inputs, guided=True).sum(1) * coarse
 
 

@@ -14,7 +14,6 @@ from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.inputs import as_image
 from attention_maps.model import load_model
-from attention_maps.progress import Progress
 from attention_maps.spec import find_sidecar
 from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages
@@ -93,7 +92,7 @@ class Session:
         if self._image is None or not message.sized:
             infos = model.layers(tick=report.tick)
         else:
-            model.geometry(self._asked().tensor, report.tick)
+            self._asked().geometry(progress)
             infos = model.layers(self._image)
         return messages.Done(message.id, {"layers": [layer_summary(info) for info in infos]})
 

@@ -1,0 +1,48 @@
+"""How much memory a run over windows takes, and how much may be kept."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from attention_maps.model import LoadedModel
+    from attention_maps.tracing.trace import Geometry
+    from attention_maps.windows.plan import Plan
+
+# Small runs may take this much, larger ones this much more than the plain prediction.
+SMALL_RUN = 4 * 2**30
+LARGER_BY = 0.35
+WORST_SHARE_OF_FREE = 0.5
+LIVE_LAYERS = 4  # outputs of the largest layer that a forward pass holds at once
+
+
+def plain_bytes(model: LoadedModel, plan: Plan, inputs: torch.Tensor, geometry: Geometry) -> float:
+    """Bytes that the plain prediction over windows takes: volumes, and one window's outputs."""
+    voxels = math.prod(plan.shape)
+    wide = max(4, model.dtype.itemsize)
+    volumes = inputs.numel() * inputs.element_size() + voxels * wide * (geometry.classes + 2)
+    largest = max((math.prod(info.shape) for info in geometry.infos), default=0)
+    return volumes + LIVE_LAYERS * largest * model.dtype.itemsize
+
+
+def room_for_activations(
+    model: LoadedModel, plan: Plan, inputs: torch.Tensor, geometry: Geometry
+) -> float:
+    """Bytes of activations and gradients that may be kept rather than made again."""
+    plain = plain_bytes(model, plan, inputs, geometry)
+    room = max(LARGER_BY * plain, SMALL_RUN - plain)
+    return max(0.0, min(room, WORST_SHARE_OF_FREE * free_bytes(model.device)))
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory that is free where the network runs; unlimited where that is not known."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf

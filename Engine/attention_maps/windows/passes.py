@@ -1,0 +1,213 @@
+"""An image that goes through a network window by window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from attention_maps.answer import Answer
+from attention_maps.logits import to_logits
+from attention_maps.tracing.trace import INPUT
+from attention_maps.types import Image
+from attention_maps.windows.fusion import Fused, fuse, network_weights, seen
+from attention_maps.windows.memory import room_for_activations
+from attention_maps.windows.probe import WindowProbe
+from attention_maps.windows.seeds import Seeds
+from attention_maps.windows.walk import Walk, WindowEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from attention_maps.model import LoadedModel
+    from attention_maps.passes import Share
+    from attention_maps.preprocessing import NetworkInput
+    from attention_maps.progress import Progress
+    from attention_maps.questions import Question
+    from attention_maps.registry import Method
+    from attention_maps.tracing.layout import Layout
+    from attention_maps.tracing.trace import Geometry
+    from attention_maps.windows.plan import Plan, View
+
+
+class Windows:
+    """The whole image in overlapping windows; the fused answer is kept.
+
+    Args:
+        model: The model.
+        prepared: The network's input, the whole volume.
+        plan: The windows.
+    """
+
+    def __init__(self, model: LoadedModel, prepared: NetworkInput, plan: Plan) -> None:
+        self.model = model
+        self.plan = plan
+        self.field, self.source = prepared.grid, prepared.source
+        self.inputs = model.tensor(prepared, at="cpu")
+        self._fused: Fused | None = None
+        self._answer: Answer | None = None
+        self._weight: torch.Tensor | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the network has run."""
+        return self._fused is not None
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(*shape) sum of the weights of all windows."""
+        if self._weight is None:
+            dtype = torch.promote_types(self.model.dtype, torch.float32)
+            self._weight = network_weights(self.plan, torch.zeros((), dtype=dtype))
+        return self._weight
+
+    def _sample(self) -> torch.Tensor:
+        """(1, C, *patch) of the first window."""
+        return seen(self.plan, self.inputs, self.plan.views(self.plan.starts[:1])[0], self.model)
+
+    def geometry(self, report: Progress) -> Geometry:
+        """The layers of the network on one window."""
+        return self.model.geometry(self._sample(), report.tick)
+
+    def is_known(self) -> bool:
+        """Whether the layers are known without another run."""
+        return self.model.knows(self._sample())
+
+    def answer(self, names: Sequence[str], report: Progress) -> Answer:
+        """What the network answers, fused from all windows."""
+        if self._answer is None:
+            views = self.plan.views(self.plan.starts)
+            begin, end = report.fraction, 0.4
+            count = 0
+
+            def before(view: View) -> None:
+                nonlocal count
+                step = (end - begin) / len(views)
+                text = f"Running the network: window {count + 1} of {len(views)}"
+                report.stage(
+                    text, begin + step * count, begin + step * (count + 1), self.model.operators
+                )
+                count += 1
+
+            fused = fuse(self.model, self.plan, self.inputs, views, before=before, tick=report.tick)
+            transform = self.to_logits(fused)
+            self._answer = Answer(
+                fused.output if transform is None else transform(fused.output),
+                fused.activation, None, self.model.spec, self.field, self.source,
+            )  # fmt: skip
+            self._fused = fused
+        return self._answer
+
+    def to_logits(self, fused: Fused) -> Any:
+        """What makes logits of the fused output, None where it is logits."""
+        return to_logits(self.model.spec, fused.activation, fused.output)
+
+    def ask(
+        self, question: Question, names: Sequence[str], gradients: bool, report: Progress,
+        share: Share, batch_size: int | None,
+    ) -> WindowQuestion:  # fmt: skip
+        """Follow a question back through the windows that it meets (see `Passes.ask`)."""
+        if gradients:
+            share()  # windows report on their own
+        fused = self._fused
+        if fused is None:
+            self.answer(names, report)
+            fused = self._fused
+        seeds = self.seeds(question, fused)  # type: ignore[arg-type]
+        views = self.plan.views(seeds.starts())
+        geometry = self.geometry(report)
+        names = self.model.resolve_layers(list(names), geometry) if names else []
+        layouts: dict[str, Layout] = {name: geometry.layouts[name] for name in names}  # type: ignore[misc]
+        elements = {info.name: int(torch.Size(info.shape).numel()) for info in geometry.infos}
+        room = room_for_activations(self.model, self.plan, self.inputs, geometry)
+        walk = Walk(
+            self.model, self.plan, self.inputs, self.weight, views, seeds, layouts, elements, room,
+            report,
+        )  # fmt: skip
+        return WindowQuestion(self, walk, seeds, question, report, share, batch_size)
+
+    def seeds(self, question: Question, fused: Fused) -> Seeds:
+        """The gradient of a question on what the network gives in each window."""
+        return Seeds(
+            question, fused.output, self.weight, self.plan, self.to_logits(fused),
+            self.plan.views_per_window,
+        )  # fmt: skip
+
+    def layout(self, name: str) -> Layout | None:
+        """How a layer lies in a window."""
+        if name == INPUT:
+            return None
+        return self.model.geometry(self._sample()).layouts.get(name)
+
+    def describe(self) -> dict[str, Any]:
+        """What the provenance says of it."""
+        how, plan = self.plan.how, self.plan
+        return {
+            "windows": {
+                "count": len(plan.starts),
+                "patch": list(plan.patch),
+                "style": how.style,
+                "overlap": how.overlap,
+                "blending": how.blending,
+                "mirror_axes": list(how.mirror_axes),
+                "networks": plan.members,
+            }
+        }
+
+
+class WindowQuestion:
+    """A question, window by window.
+
+    Args:
+        passes: The image.
+        walk: The windows that the question meets.
+        seeds: Gradient on what the network gives.
+        question: What is asked.
+        report: Where progress goes.
+        share: From where to where the next piece of work takes the progress.
+        batch_size: Inputs per batch; None for as many as fit.
+    """
+
+    def __init__(
+        self, passes: Windows, walk: Walk, seeds: Seeds, question: Question, report: Progress,
+        share: Share, batch_size: int | None,
+    ) -> None:  # fmt: skip
+        self._passes = passes
+        self._walk = walk
+        self._seeds = seeds
+        self._question = question
+        self._report = report
+        self._share = share
+        self._batch_size = batch_size
+
+    def layer_map(self, method: Method, options: Mapping[str, Any], layer: str) -> Image:
+        """The map of a method at a layer, on the volume's voxels (see `Asked.layer_map`)."""
+        total: torch.Tensor | None = None
+        for member in range(self._passes.plan.members):
+            evidence = WindowEvidence(self._walk, layer, member, method.stitch)
+            if method.needs == "layer":
+                values = method.function(evidence, **options)
+            else:
+                probe = self._probe(layer, member, evidence)
+                values = method.function(evidence, probe, **options)
+            drawn = values[0] if isinstance(values, list) else values
+            total = drawn if total is None else total.add_(drawn)
+        assert total is not None
+        if method.stitch == "blend":
+            total /= self._passes.plan.members
+        return self._image(total)
+
+    def input_map(self, method: Method, options: Mapping[str, Any]) -> Image:
+        """The map of a method at the volume itself (see `Asked.input_map`)."""
+        return self._image(method.function(self._probe(None, None, None), **options))
+
+    def _image(self, values: torch.Tensor) -> Image:
+        return Image(values.detach().float().cpu().numpy(), self._passes.field.affine)
+
+    def _probe(
+        self, layer: str | None, member: int | None, evidence: WindowEvidence | None
+    ) -> WindowProbe:
+        return WindowProbe(
+            self._passes, self._question, self._seeds, self._walk, layer, member, evidence,
+            self._report, self._share(),
+        )  # fmt: skip

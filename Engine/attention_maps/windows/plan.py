@@ -1,0 +1,132 @@
+"""Which windows a volume is seen through, by which networks, and how they count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from attention_maps.sliding_window import SlidingWindow
+from attention_maps.windows.blending import blending_weights
+from attention_maps.windows.tiling import Tiling, tile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attention_maps.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class View:
+    """One look through a window.
+
+    Args:
+        start: First voxel of the window in the padded volume.
+        flips: Spatial axes along which the network sees it mirrored.
+        member: Index of the network.
+    """
+
+    start: tuple[int, ...]
+    flips: tuple[int, ...]
+    member: int
+
+    def flip(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor whose last axes are spatial, mirrored; does and undoes it."""
+        axes = tensor.ndim - len(self.start)
+        return tensor.flip([axes + axis for axis in self.flips]) if self.flips else tensor
+
+
+class Plan:
+    """The windows over a volume.
+
+    Args:
+        shape: Voxels per axis of the network's input, the whole volume.
+        patch: Voxels per axis of a window.
+        how: How windows lie and count.
+        members: Number of networks whose answers are averaged.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], patch: Sequence[int], how: SlidingWindow, members: int = 1
+    ) -> None:
+        self.shape = tuple(shape)
+        self.how = how
+        self.members = members
+        self.tiling: Tiling = tile(self.shape, patch, how.overlap, how.style)
+        self.mirrorings = _combinations(how.mirror_axes)
+        weights = blending_weights(patch, how.blending, how.style)
+        self.weights = torch.from_numpy(weights)
+
+    @property
+    def patch(self) -> tuple[int, ...]:
+        """Voxels per axis of a window."""
+        return self.tiling.patch
+
+    @property
+    def starts(self) -> tuple[tuple[int, ...], ...]:
+        """First voxel of each window in the padded volume."""
+        return self.tiling.starts
+
+    @property
+    def views_per_window(self) -> int:
+        """How many answers are averaged in each window."""
+        return self.members * len(self.mirrorings)
+
+    def views(self, starts: Sequence[tuple[int, ...]], member: int | None = None) -> list[View]:
+        """All looks through some windows, of one network or of all."""
+        members = range(self.members) if member is None else [member]
+        return [
+            View(start, flips, number)
+            for number in members
+            for start in starts
+            for flips in self.mirrorings
+        ]
+
+    def cut(self, tensor: torch.Tensor, start: Sequence[int], value: float = 0.0) -> torch.Tensor:
+        """A window of a tensor (..., *shape); `value` around the volume."""
+        inside, outside = self._overlap(start)
+        part = tensor[(..., *inside)]
+        if not any(low or high for low, high in outside):
+            return part
+        pads = list(chain.from_iterable(reversed(outside)))
+        return functional.pad(part, pads, value=value)
+
+    def add(self, total: torch.Tensor, start: Sequence[int], values: torch.Tensor) -> None:
+        """Add a window's values (..., *patch) to a tensor (..., *shape); padding is dropped."""
+        inside, outside = self._overlap(start)
+        kept = tuple(
+            slice(low, n - high) for (low, high), n in zip(outside, self.patch, strict=True)
+        )
+        total[(..., *inside)] += values[(..., *kept)]
+
+    def _overlap(self, start: Sequence[int]) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
+        """Where a window lies in the volume, and how far it reaches out at both ends."""
+        inside, outside = [], []
+        rows = zip(start, self.tiling.before, self.patch, self.shape, strict=True)
+        for at, before, window, size in rows:
+            low, high = at - before, at - before + window
+            inside.append(slice(max(low, 0), min(high, size)))
+            outside.append((max(-low, 0), max(high - size, 0)))
+        return tuple(inside), outside
+
+
+def plan_of(spec: ModelSpec, shape: Sequence[int], members: int = 1) -> Plan | None:
+    """The windows that a model's specification asks for; None where it sees the volume at once.
+
+    Args:
+        spec: The specification.
+        shape: Voxels per axis of the network's input, the whole volume.
+        members: Number of networks.
+    """
+    if spec.patch_size is None:
+        return None
+    patch = spec.patch_size[::-1] if spec.axis_order == "kji" else spec.patch_size
+    return Plan(shape, patch, spec.sliding_window or SlidingWindow(), members)
+
+
+def _combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """All subsets of axes, the empty one first."""
+    return list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
