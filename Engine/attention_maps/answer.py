@@ -14,6 +14,8 @@ from attention_maps.resampling import mask_on_grid, place
 from attention_maps.types import Grid, Image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from attention_maps.spec import ModelSpec
@@ -32,6 +34,7 @@ class Answer:
         spec: What the model says of its classes.
         field: Grid of the network's input.
         source: Grid of the image.
+        restore: The model's own way from logits (classes, *spatial) to a label map on `source`.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Answer:
         spec: ModelSpec,
         field: Grid,
         source: Grid,
+        restore: Callable[[torch.Tensor], NDArray[np.float32]] | None = None,
     ) -> None:
         self.task = _task(logits, field.ndim, spec)
         if self.task == "classification":
@@ -54,6 +58,8 @@ class Answer:
         self.class_names = self._names(spec)
         self._background = spec.background
         self._layout = layout
+        self._restore = restore
+        self.label_values = self._values(spec)
 
     def _reading(self, found: str | None, spec: ModelSpec) -> Activation:
         if spec.activation is not None:
@@ -72,6 +78,17 @@ class Answer:
                 f"channels, got {len(names)} ({', '.join(names)}); correct `class_names`."
             )
         return names
+
+    def _values(self, spec: ModelSpec) -> tuple[int, ...]:
+        """Value of each class in a label map."""
+        first = 0 if self.activation == "softmax" else 1
+        values = spec.label_values or tuple(range(first, first + self.classes))
+        if len(values) != self.classes:
+            raise SpecError(
+                f"Expected {self.classes} label values for the network's {self.classes} output "
+                f"channels, got {len(values)}; correct `label_values`."
+            )
+        return values
 
     @property
     def background(self) -> int | None:
@@ -150,8 +167,12 @@ class Answer:
         """
         if self.task == "classification":
             return self.probabilities
+        if self._restore is not None:
+            return Image(self._restore(self.logits[0])[None], self.source.affine)
         if self.grid.same_as(self.source):
-            labels = self.labels.cpu().numpy().astype(np.float32)
+            values = torch.tensor([0, *self.label_values], device=self.logits.device)
+            shift = 1 if self.activation == "softmax" else 0
+            labels = values[self.labels + shift].cpu().numpy().astype(np.float32)
             return Image(labels[None], self.source.affine)
         return Image(self._resampled_labels()[None], self.source.affine)
 
@@ -162,12 +183,13 @@ class Answer:
             values = self.logits[0, index].float().cpu().numpy()[None]
             fine = place(values, self.grid, self.field, self.source)[0]
             if self.activation != "softmax":
-                labels[fine > 0] = index + 1
+                labels[fine > 0] = self.label_values[index]
             elif best is None:
                 best = fine
+                labels[:] = self.label_values[0]
             else:
                 better = fine > best
-                labels[better] = index
+                labels[better] = self.label_values[index]
                 np.maximum(best, fine, out=best)
         return labels
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from attention_maps.answer import Answer
+    from attention_maps.model import LoadedModel
     from attention_maps.passes import Passes
+    from attention_maps.preprocessing import NetworkInput
     from attention_maps.result import AttentionMap
     from attention_maps.tracing.trace import Geometry
     from attention_maps.types import Grid, Image, ProgressCallback
@@ -52,12 +54,7 @@ class Explainer:
     ) -> None:
         self.model = load_model(model, spec, device)
         prepared = self.model.prepare(as_image(image, self.model.expected_input()[1]))
-        plan = plan_of(self.model.spec, prepared.grid.shape, max(1, len(self.model.members)))
-        self._passes: Passes = (
-            WholeImage(self.model, prepared)
-            if plan is None
-            else Windows(self.model, prepared, plan)
-        )
+        self._passes = _passes_of(self.model, prepared)
         self._lock = threading.RLock()
 
     @property
@@ -167,6 +164,14 @@ class Explainer:
     def source(self) -> Grid:
         """Grid of the image."""
         return self._passes.source
+
+
+def _passes_of(model: LoadedModel, prepared: NetworkInput) -> Passes:
+    """One pass over the whole image, or windows where the model has them."""
+    plan = plan_of(model.spec, prepared.grid.shape, max(1, len(model.members)))
+    if plan is None:
+        return WholeImage(model, prepared)
+    return Windows(model, prepared, plan)
 
 
 def _listed(names: Any) -> list[Any]:

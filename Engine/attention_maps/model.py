@@ -15,8 +15,9 @@ import torch
 from attention_maps.errors import ImageError, LayerError, ModelError, ModelRunError
 from attention_maps.input_size import FixedSize
 from attention_maps.models import KINDS
+from attention_maps.models.base import LoadOptions
 from attention_maps.models.file_kinds import refuse
-from attention_maps.preprocessing import NetworkInput, prepare
+from attention_maps.preprocessing import NetworkInput, check_finite, check_fit, prepare
 from attention_maps.spec import ModelSpec, as_spec, find_sidecar
 from attention_maps.tracing.auto_layer import choose_layer
 from attention_maps.tracing.record import record
@@ -25,7 +26,7 @@ from attention_maps.types import Image, LayerInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from attention_maps.models.base import Network
+    from attention_maps.models.base import Network, Preparation
     from attention_maps.tracing.trace import Geometry, Trace
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class LoadedModel:
         sha256: SHA-256 of its file when it was loaded, None for a module in memory.
         operators: Number of operators of its last forward pass.
         members: Networks of one architecture whose answers are averaged; empty for one network.
+        preparation: The model's own way from an image to the network's input, where it has one.
+        line: What the model is, in one line; empty where nothing more is known.
     """
 
     network: Network
@@ -58,6 +61,8 @@ class LoadedModel:
     sha256: str | None = None
     operators: int = 500
     members: tuple[Network, ...] = ()
+    preparation: Preparation | None = field(default=None, repr=False)
+    line: str = ""
     _known: dict[tuple[int, ...], Geometry] = field(default_factory=dict, repr=False)
 
     @property
@@ -100,6 +105,8 @@ class LoadedModel:
 
     def _geometry_for(self, image: Any, tick: Callable[[], None] | None = None) -> Geometry:
         """Of an image's size; without one of the last size that ran, else of a usual one."""
+        if self.spec.patch_size is not None:
+            return self.geometry(self._blank(self.window), tick)
         if image is not None:
             from attention_maps.inputs import as_image
 
@@ -115,6 +122,10 @@ class LoadedModel:
         Raises:
             ImageError: If the image does not fit the network.
         """
+        if self.preparation is not None:
+            check_finite(image.array)
+            check_fit(image, self.spec)
+            return self.preparation.prepare(image, self.spec.orientation)
         prepared = prepare(image, self.spec)
         channels, axes = self.expected_input()
         if axes is not None and prepared.grid.ndim != axes and not self._takes_slices(prepared):
@@ -248,24 +259,30 @@ class LoadedModel:
         several = (weight for weight in weights if weight.shape[0] > 1)
         return next(several, weights[0] if weights else None)
 
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Voxels per axis of what the network sees at once, in its own order of axes."""
+        size = self.spec.patch_size or ()
+        return size[::-1] if self.spec.axis_order == "kji" else size
+
+    def _blank(self, size: Sequence[int]) -> torch.Tensor:
+        """An empty input of a size."""
+        weights = (t for _, t in self.network.tensors() if t.ndim == len(size) + 2)
+        channels = next((int(w.shape[1]) for w in weights), 1)
+        return torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
+
     def _try_sizes(self, tick: Callable[[], None] | None) -> Geometry:
-        channels, axes = self.expected_input()
-        axes = axes or 3
-        if channels is None:
-            weights = (t for _, t in self.network.tensors() if t.ndim == axes + 2)
-            channels = next((int(w.shape[1]) for w in weights), 1)
+        axes = self.expected_input()[1] or 3
         fixed = self.spec.input_size
         sizes = [fixed.shape] if isinstance(fixed, FixedSize) else []
         sizes += [(size,) * axes for size in TRIED_SIZES if axes == 2 or size <= 128]
         for size in sizes:
-            blank = torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
             try:
-                return self.geometry(blank, tick)
+                return self.geometry(self._blank(size), tick)
             except ModelRunError as error:
                 logger.debug("Size %s does not fit: %s", size, error)
         raise ModelRunError(
-            f"'{self.name}' ran on none of the sizes {sizes} with {channels} channel(s); "
-            "give an image: model.layers(image)."
+            f"'{self.name}' ran on none of the sizes {sizes}; give an image: model.layers(image)."
         )
 
 
@@ -273,13 +290,26 @@ def load_model(
     source: Any,
     spec: ModelSpec | dict[str, Any] | str | Path | None = None,
     device: str | torch.device = "auto",
+    *,
+    configuration: str | None = None,
+    folds: Sequence[str | int] | None = None,
+    checkpoint: str | None = None,
+    trust: bool = False,
+    previous_stage: Any = None,
 ) -> LoadedModel:
-    """Load a model; nothing in its file is executed.
+    """Load a model; nothing in its files is executed unless you trust it.
 
     Args:
-        source: Path of a TorchScript file, a ScriptModule, or a `torch.nn.Module`.
+        source: Path of a TorchScript file, of a trained nnU-Net v2 model (its folder, one above or
+            below, a zip archive), a ScriptModule, or a `torch.nn.Module`.
         spec: What the network expects; None looks for a sidecar (`model.json` beside `model.pt`).
-            Without any the image goes in as it is.
+            Of a model that says so itself, the fields that are given replace its own. Without any
+            the image goes in as it is.
+        configuration: Of several models in a folder, such as "3d_lowres"; None for the usual one.
+        folds: Which trained folds are averaged; None for all.
+        checkpoint: Name of the checkpoint, such as "best"; None for the final one.
+        trust: Whether code that comes with the model may be executed.
+        previous_stage: Label map (Image or path) of a cascade's first stage; None to compute it.
         device: "auto" (CUDA where there is one, else CPU; a module in memory stays where it is),
             or a torch device such as "cpu", "cuda:1", "mps".
 
@@ -297,7 +327,11 @@ def load_model(
     wanted = _checked_device(device)
     for kind in reversed(KINDS.values()):
         if kind.accepts(path if path is not None else source):
-            network = kind.load(path if path is not None else source, str(wanted))
+            options = LoadOptions(
+                configuration, None if folds is None else tuple(map(str, folds)), checkpoint,
+                trust, previous_stage,
+            )  # fmt: skip
+            loaded = kind.load(path if path is not None else source, str(wanted), options)
             break
     else:
         if path is not None:
@@ -305,6 +339,7 @@ def load_model(
         raise ModelError(
             f"Expected a path, a torch.nn.Module or a ScriptModule, got {type(source).__name__}."
         )
+    network = loaded.networks[0]
     first = next((t for _, t in network.tensors() if t.is_floating_point()), None)
     at = first.device if first is not None else torch.device("cpu" if path is None else wanted)
     if path is None and str(device) != "auto" and at.type != wanted.type:
@@ -313,11 +348,22 @@ def load_model(
             f"module.to('{wanted}') or leave out `device`."
         )
     dtype = first.dtype if first is not None else torch.float32
-    return LoadedModel(network, as_spec(spec), path, at, dtype, sha256=_digest(path))
+    return LoadedModel(
+        network, _merged(loaded.spec, as_spec(spec)), path, at, dtype, sha256=_digest(path),
+        members=loaded.networks if len(loaded.networks) > 1 else (),
+        preparation=loaded.preparation, line=loaded.line,
+    )  # fmt: skip
+
+
+def _merged(own: ModelSpec | None, given: ModelSpec) -> ModelSpec:
+    """What a model says of itself, replaced by what a person says of it."""
+    if own is None:
+        return given
+    return own.replace(**{name: getattr(given, name) for name in given.model_fields_set})
 
 
 def _digest(path: Path | None) -> str | None:
-    if path is None:
+    if path is None or path.is_dir():
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

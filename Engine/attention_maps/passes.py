@@ -95,6 +95,7 @@ class WholeImage:
     def __init__(self, model: LoadedModel, prepared: NetworkInput) -> None:
         self.model = model
         self.field, self.source = prepared.grid, prepared.source
+        self._restore = prepared.restore
         self.tensor = model.tensor(prepared)
         self.trace: Trace | None = None
         self._answer: Answer | None = None
@@ -120,6 +121,7 @@ class WholeImage:
             self._answer = Answer(
                 trace.logits if transform is None else transform(trace.logits),
                 trace.activation, trace.geometry.layout, self.model.spec, self.field, self.source,
+                self._restore,
             )  # fmt: skip
         return self._answer
 

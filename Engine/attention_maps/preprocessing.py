@@ -22,6 +22,9 @@ from attention_maps.resampling import resample
 from attention_maps.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
     from numpy.typing import NDArray
 
     from attention_maps.types import Grid, Image
@@ -38,11 +41,14 @@ class NetworkInput:
             done it is the image's own memory, which may be read-only or have negative strides.
         grid: The voxel grid of `array`: index in the network's axis order -> RAS mm.
         source: The image's own grid.
+        restore: The model's own way from logits (classes, *spatial) to a label map on `source`;
+            None where labels are resampled as everything else.
     """
 
     array: NDArray[np.float32]
     grid: Grid
     source: Grid
+    restore: Callable[[torch.Tensor], NDArray[np.float32]] | None = None
 
 
 def prepare(image: Image, spec: ModelSpec | None = None) -> NetworkInput:
@@ -60,8 +66,8 @@ def prepare(image: Image, spec: ModelSpec | None = None) -> NetworkInput:
         SpecError: If the image does not fit the specification.
     """
     spec = spec or ModelSpec()
-    _check_finite(image.array)
-    _check_fit(image, spec)
+    check_finite(image.array)
+    check_fit(image, spec)
     source, untouched = image.grid, image.array
     if spec.orientation is not None:
         image = reorient(image, spec.orientation)
@@ -89,7 +95,7 @@ def prepare(image: Image, spec: ModelSpec | None = None) -> NetworkInput:
     return NetworkInput(array, grid, source)
 
 
-def _check_finite(array: NDArray[np.float32]) -> None:
+def check_finite(array: NDArray[np.float32]) -> None:
     bad = sum(channel.size - int(np.isfinite(channel).sum()) for channel in array)
     if bad:
         raise ImageError(
@@ -98,7 +104,7 @@ def _check_finite(array: NDArray[np.float32]) -> None:
         )
 
 
-def _check_fit(image: Image, spec: ModelSpec) -> None:
+def check_fit(image: Image, spec: ModelSpec) -> None:
     """Refuse an image that the specification does not mean."""
     if spec.channels is not None and len(spec.channels) != image.channels:
         raise SpecError(

@@ -82,7 +82,9 @@ class ModelSpec(Checked):
         "kji (SimpleITK, nnU-Net). Pictures are rows first with ijk.",
     )
     patch_size: PerAxis | None = Field(
-        None, description="Size of the sliding window; null = the whole image at once."
+        None,
+        description="Size of the sliding window; null = the whole image at once. Two numbers for a "
+        "network of pictures that sees a volume slice by slice along the first axis.",
     )
     sliding_window: SlidingWindow | None = Field(
         None, description="How windows lie and count, where there is a patch_size."
@@ -104,6 +106,11 @@ class ModelSpec(Checked):
     )
     class_names: tuple[str, ...] | None = Field(
         None, min_length=1, description="Names of the classes in the order of the output channels."
+    )
+    label_values: tuple[Index, ...] | None = Field(
+        None,
+        description="Value of each class in a label map, in the order of the output channels; null "
+        "= from 0 with softmax, else from 1.",
     )
     background: Index | None = Field(
         None,
@@ -143,7 +150,9 @@ class ModelSpec(Checked):
         return self
 
     def _axis_problems(self) -> list[str]:
-        lengths = {"spacing": self.spacing, "patch_size": self.patch_size}
+        lengths = {"spacing": self.spacing}
+        if self.patch_size is not None and len(self.patch_size) == 3:  # 2: a volume slice by slice
+            lengths["patch_size"] = self.patch_size
         if isinstance(self.input_size, FixedSize):
             lengths["input_size.shape"] = self.input_size.shape
         elif self.input_size is not None and isinstance(self.input_size.factor, tuple):

@@ -5,7 +5,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 
 import attention_maps as am
@@ -118,7 +117,9 @@ def evidence_of(session, name, index):
     caught = []
     item = methods()["grad_cam"]
     original = item.function
-    object.__setattr__(item, "function", lambda evidence: caught.append(evidence) or original(evidence))
+    object.__setattr__(
+        item, "function", lambda evidence: caught.append(evidence) or original(evidence)
+    )
     try:
         session.explain("grad_cam", name, index)
     finally:

@@ -2,5 +2,6 @@
 
 from attention_maps.models import eager, torchscript
 from attention_maps.models.base import KINDS, ModelKind, Network, register_kind
+from attention_maps.models.nnunet import loading as nnunet
 
-__all__ = ["KINDS", "ModelKind", "Network", "eager", "register_kind", "torchscript"]
+__all__ = ["KINDS", "ModelKind", "Network", "eager", "nnunet", "register_kind", "torchscript"]

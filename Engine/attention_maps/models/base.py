@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     import torch
 
+    from attention_maps.preprocessing import NetworkInput
+    from attention_maps.spec import ModelSpec
+    from attention_maps.types import Image
+
     Tap = Callable[[str, str, Any], Any]
 
 
@@ -50,6 +54,54 @@ class Network(Protocol):
         """Names of all layers that the network has, whether they run or not."""
 
 
+class Preparation(Protocol):
+    """A model's own way from an image to the network's input."""
+
+    def prepare(self, image: Image, orientation: str | None = None) -> NetworkInput:
+        """Make the network's input.
+
+        Args:
+            image: The image, one channel per name in the specification.
+            orientation: Where its axes are turned first; None leaves them to the model.
+        """
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a person may choose about a model that is more than one file.
+
+    Args:
+        configuration: Name of one of several models in a folder; None for the usual one.
+        folds: Which of several trained networks are averaged; None for all.
+        checkpoint: Name of the checkpoint; None for the final one.
+        trust: Whether code that comes with the model may be executed.
+        previous_stage: Label map of a cascade's first stage (Image or path); None to compute it.
+    """
+
+    configuration: str | None = None
+    folds: tuple[str, ...] | None = None
+    checkpoint: str | None = None
+    trust: bool = False
+    previous_stage: Any = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a kind of model makes of a source.
+
+    Args:
+        networks: The network, or several of one architecture whose answers are averaged.
+        spec: What the model itself says it expects.
+        preparation: Its own way from an image to the network's input, where it has one.
+        line: What it is, in one line for people.
+    """
+
+    networks: tuple[Network, ...]
+    spec: ModelSpec | None = None
+    preparation: Preparation | None = None
+    line: str = ""
+
+
 @dataclass(frozen=True)
 class ModelKind:
     """One kind of model that can be loaded.
@@ -58,13 +110,13 @@ class ModelKind:
         name: Short name.
         description: What it is and where it comes from.
         accepts: Whether a source (a path or an object) is of this kind.
-        load: Makes a `Network` of a source on a device.
+        load: Makes it of a source, on a device, as the options say.
     """
 
     name: str
     description: str
     accepts: Callable[[Any], bool]
-    load: Callable[[Any, str], Network]
+    load: Callable[[Any, str, LoadOptions], Loaded]
 
 
 def refuse_inference_tensors(module: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from attention_maps.models.base import (
+    Loaded,
     ModelKind,
     evaluating,
     lock_of,
@@ -19,7 +20,7 @@ from attention_maps.models.base import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attention_maps.models.base import Tap
+    from attention_maps.models.base import LoadOptions, Tap
 
 
 class EagerNetwork:
@@ -103,9 +104,9 @@ def _accepts(source: Any) -> bool:
     return isinstance(source, nn.Module) and not isinstance(source, torch.jit.ScriptModule)
 
 
-def _load(source: nn.Module, device: str) -> EagerNetwork:
+def _load(source: nn.Module, device: str, options: LoadOptions) -> Loaded:
     refuse_inference_tensors(source)
-    return EagerNetwork(source)
+    return Loaded((EagerNetwork(source),))
 
 
 register_kind(

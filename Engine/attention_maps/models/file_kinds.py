@@ -32,14 +32,18 @@ DATA_ONLY = re.compile(
 )
 
 
-def members(path: Path) -> list[str]:
-    """Names in a zip archive, without its top folder; empty where it is no zip file."""
+def zip_names(path: Path) -> list[str]:
+    """Names in a zip archive; empty where it is no zip file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (zipfile.BadZipFile, OSError):
         return []
-    return [str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in names]
+
+
+def members(path: Path) -> list[str]:
+    """Names in a zip archive, without its top folder; empty where it is no zip file."""
+    return [str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in zip_names(path)]
 
 
 def is_torchscript_archive(path: Path) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from attention_maps.errors import ModelError
 from attention_maps.models.base import (
+    Loaded,
     ModelKind,
     evaluating,
     lock_of,
@@ -22,7 +23,7 @@ from attention_maps.models.script_graph import Interpreter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attention_maps.models.base import Tap
+    from attention_maps.models.base import LoadOptions, Tap
 
 
 class TorchScriptNetwork:
@@ -74,10 +75,10 @@ def _accepts(source: Any) -> bool:
     return isinstance(source, Path) and is_torchscript_archive(source)
 
 
-def _load(source: Any, device: str) -> TorchScriptNetwork:
+def _load(source: Any, device: str, options: LoadOptions) -> Loaded:
     if isinstance(source, torch.jit.ScriptModule):
         refuse_inference_tensors(source)
-        return TorchScriptNetwork(source)
+        return Loaded((TorchScriptNetwork(source),))
     with warnings.catch_warnings(), torch.inference_mode(False):
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
@@ -91,7 +92,7 @@ def _load(source: Any, device: str) -> TorchScriptNetwork:
                 "install the package whose operators it uses."
             ) from error
     module.eval()
-    return TorchScriptNetwork(module)
+    return Loaded((TorchScriptNetwork(module),))
 
 
 register_kind(

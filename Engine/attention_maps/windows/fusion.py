@@ -58,17 +58,19 @@ def fuse(
             seen(plan, inputs, view, model), gradients=False, tick=tick, replace=replace,
             member=view.member,
         )  # fmt: skip
+        _check_size(plan, trace.logits)
+        output = plan.to_volume(trace.logits)
         if fusion is None:
-            fusion = _Fusion(plan, trace.logits, inputs.device, trace.activation)
-        fusion.add(view, trace.logits)
+            fusion = _Fusion(plan, output, inputs.device, trace.activation)
+        fusion.add(view, output)
     if fusion is None:
         raise ValueError("Expected at least one view.")
     return fusion.result()
 
 
 def seen(plan: Plan, inputs: torch.Tensor, view: View, model: LoadedModel) -> torch.Tensor:
-    """(1, C, *patch) of a volume as the network sees it in a view."""
-    part = view.flip(plan.cut(inputs, view.start, plan.how.value))
+    """(1, C, *spatial) of a volume as the network sees it in a view."""
+    part = plan.to_network(view.flip(plan.cut(inputs, view.start, plan.how.value)))
     return part.to(model.device, model.dtype)
 
 
@@ -81,18 +83,22 @@ def network_weights(plan: Plan, like: torch.Tensor) -> torch.Tensor:
     return total
 
 
+def _check_size(plan: Plan, output: torch.Tensor) -> None:
+    """Refuse an answer that cannot be stitched."""
+    if tuple(output.shape[2:]) != plan.seen:
+        raise ModelError(
+            f"Expected an answer for each voxel of the window {plan.seen}, got shape "
+            f"{tuple(output.shape)}; correct `patch_size` or `output` in the model's "
+            "specification, or leave `patch_size` out."
+        )
+
+
 class _Fusion:
     """Sums of what windows gave."""
 
     def __init__(
         self, plan: Plan, output: torch.Tensor, home: torch.device, activation: str | None
     ) -> None:
-        if tuple(output.shape[2:]) != plan.patch:
-            raise ModelError(
-                f"Expected an answer for each voxel of the window {plan.patch}, got shape "
-                f"{tuple(output.shape)}; correct `patch_size` or `output` in the model's "
-                "specification, or leave `patch_size` out."
-            )
         wide = torch.promote_types(output.dtype, torch.float32)
         self._plan = plan
         self._activation = activation

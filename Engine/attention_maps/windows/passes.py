@@ -43,6 +43,7 @@ class Windows:
         self.model = model
         self.plan = plan
         self.field, self.source = prepared.grid, prepared.source
+        self._restore = prepared.restore
         self.inputs = model.tensor(prepared, at="cpu")
         self._fused: Fused | None = None
         self._answer: Answer | None = None
@@ -93,7 +94,7 @@ class Windows:
             transform = self.to_logits(fused)
             self._answer = Answer(
                 fused.output if transform is None else transform(fused.output),
-                fused.activation, None, self.model.spec, self.field, self.source,
+                fused.activation, None, self.model.spec, self.field, self.source, self._restore,
             )  # fmt: skip
             self._fused = fused
         return self._answer

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
+from attention_maps.errors import SpecError
 from attention_maps.sliding_window import SlidingWindow
 from attention_maps.windows.blending import blending_weights
 from attention_maps.windows.tiling import Tiling, tile
@@ -44,26 +45,63 @@ class Plan:
 
     Args:
         shape: Voxels per axis of the network's input, the whole volume.
-        patch: Voxels per axis of a window.
+        patch: Voxels per axis of a window; one axis less than the volume for a network of pictures,
+            which sees it slice by slice.
         how: How windows lie and count.
         members: Number of networks whose answers are averaged.
+        through: Axis along which the slices of a network of pictures follow each other.
+
+    Attributes:
+        weights: (*patch) how much each voxel of a window counts, float64.
+        mirrorings: Axes of the volume along which each window is mirrored, the empty tuple first.
     """
 
     def __init__(
-        self, shape: Sequence[int], patch: Sequence[int], how: SlidingWindow, members: int = 1
+        self,
+        shape: Sequence[int],
+        patch: Sequence[int],
+        how: SlidingWindow,
+        members: int = 1,
+        through: int = 0,
     ) -> None:
         self.shape = tuple(shape)
         self.how = how
         self.members = members
-        self.tiling: Tiling = tile(self.shape, patch, how.overlap, how.style)
-        self.mirrorings = _combinations(how.mirror_axes)
-        weights = blending_weights(patch, how.blending, how.style)
-        self.weights = torch.from_numpy(weights)
+        self.through = through if len(patch) < len(self.shape) else None
+        weights = torch.from_numpy(blending_weights(patch, how.blending, how.style))
+        self.weights = self.to_volume(weights)
+        self.tiling: Tiling = tile(self.shape, self.weights.shape, how.overlap, how.style)
+        axes = [axis for axis in range(len(self.shape)) if axis != self.through]
+        wrong = [axis for axis in how.mirror_axes if axis >= len(axes)]
+        if wrong:
+            raise SpecError(
+                f"Expected mirror_axes from 0 to {len(axes) - 1}, the axes of the network's "
+                f"tensor, got {wrong[0]}; correct `sliding_window.mirror_axes`."
+            )
+        self.mirrorings = _combinations([axes[axis] for axis in how.mirror_axes])
+
+    def to_volume(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor (..., *spatial) of the network with the axes of the volume."""
+        if self.through is None:
+            return tensor
+        return tensor.unsqueeze(tensor.ndim - len(self.shape) + 1 + self.through)
+
+    def to_network(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The same back: without the axis through the slices."""
+        if self.through is None:
+            return tensor
+        return tensor.squeeze(tensor.ndim - len(self.shape) + self.through)
 
     @property
     def patch(self) -> tuple[int, ...]:
-        """Voxels per axis of a window."""
+        """Voxels per axis of a window in the volume."""
         return self.tiling.patch
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Voxels per axis of what the network sees at once."""
+        kept = (n for axis, n in enumerate(self.patch) if axis != self.through)
+        return tuple(kept)
 
     @property
     def starts(self) -> tuple[tuple[int, ...], ...]:
@@ -88,7 +126,8 @@ class Plan:
     def cut(self, tensor: torch.Tensor, start: Sequence[int], value: float = 0.0) -> torch.Tensor:
         """A window of a tensor (..., *shape); `value` around the volume."""
         inside, outside = self._overlap(start)
-        part = tensor[(..., *inside)]
+        index: Any = (..., *inside)
+        part = tensor[index]
         if not any(low or high for low, high in outside):
             return part
         pads = list(chain.from_iterable(reversed(outside)))
@@ -100,7 +139,9 @@ class Plan:
         kept = tuple(
             slice(low, n - high) for (low, high), n in zip(outside, self.patch, strict=True)
         )
-        total[(..., *inside)] += values[(..., *kept)]
+        target: Any = (..., *inside)
+        source: Any = (..., *kept)
+        total[target] += values[source]
 
     def _overlap(self, start: Sequence[int]) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
         """Where a window lies in the volume, and how far it reaches out at both ends."""

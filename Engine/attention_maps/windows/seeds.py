@@ -63,9 +63,10 @@ class Seeds:
         return any(part is not None for part in self._parts(start))
 
     def of(self, view: View) -> torch.Tensor:
-        """(1, classes, *patch) gradient on what the network gives in a view."""
+        """(1, classes, *spatial) gradient on what the network gives in a view."""
         weight = self._plan.cut(self._weight, view.start, 1.0)
-        return view.flip(self._asked(view.start) * (self._weights / weight))
+        seed = view.flip(self._asked(view.start) * (self._weights / weight))
+        return self._plan.to_network(seed)
 
     def _asked(self, start: Sequence[int]) -> torch.Tensor:
         """(1, classes, *patch) gradient on the fused output."""

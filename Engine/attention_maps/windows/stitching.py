@@ -75,11 +75,12 @@ class Stitcher:
 
     @cached_property
     def _place(self) -> Placer | None:
-        return None if self._layout is None else Placer(self._layout, self._plan.patch)
+        return None if self._layout is None else Placer(self._layout, self._plan.seen)
 
     def add(self, view: View, maps: torch.Tensor) -> None:
         """Add maps (N, *grid) of what the network saw in a view."""
-        placed = view.flip(maps if self._place is None else self._place(maps))
+        placed = maps if self._place is None else self._place(maps)
+        placed = view.flip(self._plan.to_volume(placed))
         placed = placed.to(self._total)
         if self._weight is not None:
             share = len(self._plan.mirrorings)

@@ -1,0 +1,209 @@
+"""Which trained models a folder or archive holds, and which one is meant.
+
+nnU-Net v2 keeps `Dataset*/Trainer__Plans__configuration/` with dataset.json, plans.json and
+`fold_*/checkpoint_final.pth`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import weakref
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from attention_maps.errors import ModelError
+from attention_maps.models.file_kinds import zip_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PREFERRED = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
+CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
+LEVELS_BELOW = 4
+LEVELS_ABOVE = 3
+LARGEST_UNPACKED = 64 * 2**30
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """One trained configuration.
+
+    Args:
+        folder: Its folder, with dataset.json and plans.json.
+    """
+
+    folder: Path
+
+    @property
+    def configuration(self) -> str:
+        """Name of the configuration, such as 3d_fullres."""
+        return self.folder.name.rpartition("__")[2]
+
+    @property
+    def trainer(self) -> str:
+        """Class of the trainer."""
+        return self.folder.name.partition("__")[0]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset's folder."""
+        return self.folder.parent.name
+
+    def json(self, name: str) -> Any:
+        """Contents of dataset.json or plans.json.
+
+        Raises:
+            ModelError: If it cannot be read.
+        """
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"Expected '{path}' of an nnU-Net model, but it cannot be read: {error}."
+            ) from None
+
+    def folds(self) -> list[str]:
+        """Names of the trained folds: numbers, or "all"."""
+        found = (path.parent.name for path in self.folder.glob("fold_*/checkpoint_*.pth"))
+        return sorted({name.removeprefix("fold_") for name in found})
+
+    def checkpoint(self, fold: str, name: str | None) -> Path:
+        """The checkpoint of a fold; the final one, else the best, where no name is given.
+
+        Raises:
+            ModelError: If there is none, with those that there are.
+        """
+        folder = self.folder / f"fold_{fold}"
+        names = CHECKPOINTS if name is None else (name, f"{name}.pth", f"checkpoint_{name}.pth")
+        for candidate in names:
+            if (folder / candidate).is_file():
+                return folder / candidate
+        there = ", ".join(sorted(path.name for path in folder.glob("*.pth"))) or "none"
+        raise ModelError(
+            f"Expected a checkpoint {name or 'checkpoint_final.pth'} in '{folder}', found {there}."
+        )
+
+
+def is_nnunet(path: Path) -> bool:
+    """Whether a folder, a file within one, or a zip archive holds nnU-Net v2 models."""
+    if path.is_file():
+        if path.suffix.lower() == ".zip":
+            names = [PurePosixPath(name).name for name in zip_names(path)]
+            return {"plans.json", "dataset.json"} <= set(names)
+        return path.suffix == ".pth" and bool(_models_near(path.parent))
+    return bool(_models_near(path))
+
+
+def find_models(path: Path) -> list[TrainedModel]:
+    """All trained configurations in a folder, the ones below or above it, or in an archive.
+
+    Raises:
+        ModelError: If there is none.
+    """
+    folder = unpacked(path) if path.suffix.lower() == ".zip" and path.is_file() else path
+    models = _models_near(folder if folder.is_dir() else folder.parent)
+    if not models:
+        raise ModelError(
+            f"Expected a folder of a trained nnU-Net v2 model (dataset.json, plans.json, fold_*/"
+            f"checkpoint_final.pth), found none in, above or below '{path}'."
+        )
+    return models
+
+
+def choose(models: Sequence[TrainedModel], configuration: str | None) -> TrainedModel:
+    """The model that is meant.
+
+    Raises:
+        ModelError: If the configuration is not there, or several datasets or trainers have it.
+    """
+    known = list(dict.fromkeys(model.configuration for model in models))
+    if configuration is not None:
+        fitting = [model for model in models if configuration in _names_of(model)]
+        if not fitting:
+            raise ModelError(
+                f"Expected one of the configurations {', '.join(known)}, got '{configuration}'."
+            )
+    else:
+        first = next((name for name in PREFERRED if name in known), known[0])
+        fitting = [model for model in models if model.configuration == first]
+    if len(fitting) > 1:
+        listed = ", ".join(f"'{model.dataset}/{model.folder.name}'" for model in fitting)
+        raise ModelError(f"Expected one trained model, found several: {listed}; name its folder.")
+    return fitting[0]
+
+
+def _names_of(model: TrainedModel) -> tuple[str, ...]:
+    return model.configuration, model.folder.name, f"{model.dataset}/{model.folder.name}"
+
+
+def _models_near(folder: Path) -> list[TrainedModel]:
+    """Models in a folder, else in those above, else in those below."""
+    above = [folder, *list(folder.resolve().parents)[:LEVELS_ABOVE]]
+    for candidate in above:
+        if _is_model(candidate):
+            return [TrainedModel(candidate)]
+    return [TrainedModel(found) for found in _below(folder, LEVELS_BELOW)]
+
+
+def _is_model(folder: Path) -> bool:
+    return (
+        (folder / "plans.json").is_file()
+        and (folder / "dataset.json").is_file()
+        and any(folder.glob("fold_*/checkpoint_*.pth"))
+    )
+
+
+def _below(folder: Path, levels: int) -> Iterable[Path]:
+    if levels < 0 or not folder.is_dir():
+        return
+    for child in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if _is_model(child):
+            yield child
+        elif not child.name.startswith((".", "fold_")):
+            yield from _below(child, levels - 1)
+
+
+class _Unpacked:
+    """A folder of temporary files that goes with the program."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="attention-maps-model-"))
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self.folder, True)
+
+
+_UNPACKED: dict[tuple[str, int, int], _Unpacked] = {}
+
+
+def unpacked(path: Path) -> Path:
+    """A folder with what a zip archive holds; unpacked once, removed at the program's end.
+
+    Raises:
+        ModelError: If it is too large, or a name in it leads outside.
+    """
+    state = path.stat()
+    key = (str(path.resolve()), state.st_mtime_ns, state.st_size)
+    if key in _UNPACKED:
+        return _UNPACKED[key].folder
+    made = _Unpacked()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+            if size > LARGEST_UNPACKED:
+                raise ModelError(
+                    f"'{path}' unpacks to {size / 2**30:.0f} GiB; unpack it yourself and name the "
+                    "folder."
+                )
+            for item in archive.infolist():
+                target = (made.folder / item.filename).resolve()
+                if not target.is_relative_to(made.folder.resolve()):
+                    raise ModelError(f"'{path}' holds '{item.filename}', which leads outside.")
+                archive.extract(item, made.folder)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ModelError(f"The archive '{path}' cannot be unpacked: {error}.") from error
+    _UNPACKED[key] = made
+    return made.folder
