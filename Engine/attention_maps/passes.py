@@ -46,12 +46,14 @@ class Passes(Protocol):
     Attributes:
         field: Grid of the network's input.
         source: Grid of the image.
-        started: Whether the network has run.
     """
 
     field: Grid
     source: Grid
-    started: bool
+
+    @property
+    def started(self) -> bool:
+        """Whether the network has run."""
 
     def geometry(self, report: Progress) -> Geometry:
         """The layers on an input of this size."""
