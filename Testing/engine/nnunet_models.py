@@ -121,17 +121,25 @@ def main() -> None:
     path.write_text(json.dumps(plans))
     os.environ["nnUNet_n_proc_DA"] = "0"
     for configuration in configurations.split(","):
-        if configuration != "3d_cascade_fullres":
-            preprocess([number], configurations=(configuration,), num_processes=(1,))
+        source = "3d_fullres" if configuration == "3d_cascade_fullres" else configuration
+        preprocess([number], configurations=(source,), num_processes=(1,))
         for fold in (0, 1) if configuration == "3d_fullres" and channels == "1" else (0,):
             trainer = get_trainer_from_args(name, configuration, fold, device=torch.device("cpu"))
             trainer.num_epochs, trainer.num_iterations_per_epoch = 2, 25
             trainer.num_val_iterations_per_epoch = 2
             trainer.disable_checkpointing = False
             with contextlib.redirect_stdout(io.StringIO()):
-                trainer.run_training()
-            if configuration == "3d_lowres":
-                trainer.perform_actual_validation(False)
+                if configuration == "3d_cascade_fullres":  # its training needs all folds before it
+                    trainer.initialize()
+                    folder = Path(trainer.output_folder)
+                    trainer.save_checkpoint(str(folder / "checkpoint_final.pth"))
+                    for file, content in (
+                        ("plans.json", trainer.plans_manager.plans),
+                        ("dataset.json", trainer.dataset_json),
+                    ):
+                        (folder.parent / file).write_text(json.dumps(content))
+                else:
+                    trainer.run_training()
 
 
 if __name__ == "__main__":

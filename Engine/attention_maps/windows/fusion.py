@@ -50,7 +50,8 @@ def fuse(
         replace: Functions by layer name that change a layer's output.
         tick: Called before every operator.
     """
-    fusion: _Fusion | None = None
+    sums: dict[int, _Fusion] = {}
+    activation = None
     for view in views:
         if before is not None:
             before(view)
@@ -59,13 +60,14 @@ def fuse(
             member=view.member,
         )  # fmt: skip
         _check_size(plan, trace.logits)
-        output = plan.to_volume(trace.logits)
-        if fusion is None:
-            fusion = _Fusion(plan, output, inputs.device, trace.activation)
-        fusion.add(view, output)
-    if fusion is None:
+        activation = trace.activation
+        if view.member not in sums:
+            sums[view.member] = _Fusion(plan, trace.logits, inputs.device)
+        sums[view.member].add(view, plan.to_volume(trace.logits))
+    if not sums:
         raise ValueError("Expected at least one view.")
-    return fusion.result()
+    output = sum(fusion.result() for fusion in sums.values()) / len(sums)
+    return Fused(output, activation)  # type: ignore[arg-type]
 
 
 def seen(plan: Plan, inputs: torch.Tensor, view: View, model: LoadedModel) -> torch.Tensor:
@@ -94,23 +96,37 @@ def _check_size(plan: Plan, output: torch.Tensor) -> None:
 
 
 class _Fusion:
-    """Sums of what windows gave."""
+    """Sums of what one network gave in windows.
 
-    def __init__(
-        self, plan: Plan, output: torch.Tensor, home: torch.device, activation: str | None
-    ) -> None:
+    nnU-Net adds up in half precision, whose smallest numbers decide its answer in the corners of a
+    volume: so does this, for the same answer. Numbers in double precision stay so.
+    """
+
+    def __init__(self, plan: Plan, output: torch.Tensor, home: torch.device) -> None:
         wide = torch.promote_types(output.dtype, torch.float32)
+        as_nnunet = plan.how.style == "nnunet" and wide == torch.float32
         self._plan = plan
-        self._activation = activation
-        self._total = torch.zeros(1, output.shape[1], *plan.shape, dtype=wide, device=home)
-        self._weight = torch.zeros(plan.shape, dtype=wide, device=home)
-        self._weights = plan.weights.to(self._total)
+        self._wide = wide
+        kept = torch.float16 if as_nnunet else wide
+        self._total = torch.zeros(1, output.shape[1], *plan.shape, dtype=kept, device=home)
+        self._weight = torch.zeros(plan.shape, dtype=kept, device=home)
+        self._weights = plan.weights.to(home, wide)
+        self._mean: torch.Tensor | None = None
+        self._seen = 0
 
     def add(self, view: View, output: torch.Tensor) -> None:
-        values = view.flip(output).to(self._total) * self._weights
-        self._plan.add(self._total, view.start, values)
-        self._plan.add(self._weight, view.start, self._weights)
+        """Add an answer (1, classes, *patch); the mirrored ones of a window follow each other."""
+        values = view.flip(output).to(self._total.device, self._wide)
+        self._mean = values if self._mean is None else self._mean + values
+        self._seen += 1
+        if self._seen < len(self._plan.mirrorings):
+            return
+        mean = (self._mean / self._seen) * self._weights
+        self._plan.add(self._total, view.start, mean)
+        self._plan.add(self._weight, view.start, self._weights.to(self._total.dtype))
+        self._mean, self._seen = None, 0
 
-    def result(self) -> Fused:
+    def result(self) -> torch.Tensor:
+        """(1, classes, *shape); 0 where no window lay."""
         self._total /= torch.where(self._weight > 0, self._weight, 1)
-        return Fused(self._total, self._activation)
+        return self._total.to(self._wide)

@@ -50,7 +50,8 @@ class NnunetPreparation:
         if self.plans.plans["image_reader_writer"] == REORIENTING_READER:
             orientation = "RAS"
         turned = image if orientation is None else reorient(image, orientation)
-        properties: dict[str, Any] = {"spacing": list(turned.grid.spacing)[::-1]}
+        spacing = [header_spacing(value) for value in turned.grid.spacing]
+        properties: dict[str, Any] = {"spacing": spacing[::-1]}
         stage = None
         if self.previous is not None:
             stage = self.previous(image)
@@ -113,6 +114,19 @@ class NnunetPreparation:
                 )
             )
         return found
+
+
+def header_spacing(length: float) -> float:
+    """A spacing as the image's header has it: the length of an affine's axis carries its noise.
+
+    nnU-Net rounds the new number of voxels, where noise of 1e-7 decides between two of them.
+
+    >>> header_spacing(1.9999998)
+    2.0
+    """
+    plain = round(length, 4)
+    near = plain if abs(plain - length) <= 2e-6 * length else length
+    return float(np.float32(near))
 
 
 def _threads() -> int:
