@@ -26,7 +26,7 @@ from attention_maps.types import Image, LayerInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from attention_maps.models.base import Network, Preparation
+    from attention_maps.models.base import Loaded, Network, Preparation
     from attention_maps.tracing.trace import Geometry, Trace
 
 logger = logging.getLogger(__name__)
@@ -300,8 +300,9 @@ def load_model(
     """Load a model; nothing in its files is executed unless you trust it.
 
     Args:
-        source: Path of a TorchScript file, of a trained nnU-Net v2 model (its folder, one above or
-            below, a zip archive), a ScriptModule, or a `torch.nn.Module`.
+        source: Path of a TorchScript file, of a torch.export archive, of a trained nnU-Net v2
+            model or a MONAI bundle (its folder, one above or below, a zip archive), of a
+            MONAIAuto3DSeg model.pt; or a ScriptModule, ExportedProgram or `torch.nn.Module`.
         spec: What the network expects; None looks for a sidecar (`model.json` beside `model.pt`).
             Of a model that says so itself, the fields that are given replace its own. Without any
             the image goes in as it is.
@@ -349,17 +350,23 @@ def load_model(
         )
     dtype = first.dtype if first is not None else torch.float32
     return LoadedModel(
-        network, _merged(loaded.spec, as_spec(spec)), path, at, dtype, sha256=_digest(path),
+        network, _merged(loaded, as_spec(spec)), path, at, dtype, sha256=_digest(path),
         members=loaded.networks if len(loaded.networks) > 1 else (),
         preparation=loaded.preparation, line=loaded.line,
     )  # fmt: skip
 
 
-def _merged(own: ModelSpec | None, given: ModelSpec) -> ModelSpec:
+def _merged(loaded: Loaded, given: ModelSpec) -> ModelSpec:
     """What a model says of itself, replaced by what a person says of it."""
-    if own is None:
-        return given
-    return own.replace(**{name: getattr(given, name) for name in given.model_fields_set})
+    spec = given
+    if loaded.spec is not None:
+        said = {name: getattr(given, name) for name in given.model_fields_set}
+        spec = loaded.spec.replace(**said)
+    size = loaded.fixed_size
+    if size is None or spec.patch_size is not None or "input_size" in spec.model_fields_set:
+        return spec
+    shape = size[::-1] if spec.axis_order == "kji" else size
+    return spec.replace(input_size=FixedSize(shape=shape))
 
 
 def _digest(path: Path | None) -> str | None:

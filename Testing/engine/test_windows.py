@@ -5,11 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.inferers import sliding_window_inference
 
 import attention_maps as am
 from attention_maps.registry import methods
 from attention_maps.sliding_window import SlidingWindow
+from attention_maps.windows import passes, plan
 
 PATCH = (8, 10, 6)
 SHAPE = (17, 13, 11)
@@ -110,6 +112,150 @@ def test_gradients_and_pooled_weights(overlap, blending, mirror):
         evidence = evidence_of(session, name, index)
         ours = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
         assert relative(ours.numpy(), weights.numpy()) < 1e-7
+
+
+@pytest.mark.parametrize(("overlap", "blending", "mirror"), CASES)
+@pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "layer_cam", "grad_cam_pp"])
+def test_stitched_maps(method, overlap, blending, mirror, monkeypatch):
+    """Pooled over all windows, stitched with their sign, what is negative dropped at the end."""
+    # MONAI holds its weights in single precision, which Grad-CAM++'s quotients would show.
+    monkeypatch.setattr(plan, "blending_weights", lambda *_: weights_of(blending))
+    net, image = Net().double(), image_of()
+    reference = Reference(net, image, overlap, blending, mirror)
+    how = SlidingWindow(overlap=overlap, blending=blending, mirror_axes=mirror)
+    session = am.Explainer(net, image, spec=am.ModelSpec(patch_size=PATCH, sliding_window=how))
+    index = session.answer().ranking()[0]
+    mask = reference.logits.argmax(1)[0] == index
+    reference.logits[0, index][mask].sum().backward()
+    found = session.explain(method, "last", index)
+    pairs = [(r["last"].detach()[0], r["last"].grad[0]) for r in reference.records]
+    weights = {
+        "grad_cam": sum(g.sum((1, 2, 3)) for _, g in pairs) / sum(g[0].numel() for _, g in pairs),
+        "grad_cam_pp": plus_plus(pairs),
+    }
+    drawn = []
+    for (a, g), record in zip(pairs, reference.records, strict=True):
+        if method == "hires_cam":
+            picture = (a * g).sum(0)
+        elif method == "layer_cam":
+            picture = (a * g.relu()).sum(0)
+        else:
+            picture = torch.einsum("k,k...->...", weights[method], a)
+        axes = [axis - 2 for axis in record["flip"]]
+        drawn.append((picture.flip(axes) if axes else picture).numpy())
+    expected = stitch(drawn, overlap, blending, blend=method.startswith("grad_cam"))
+    expected /= 2 ** len(mirror) if method.startswith("grad_cam") else 1
+    if method != "hires_cam":
+        expected = np.maximum(expected, 0)
+    assert relative(found.raw.array[0], expected) < 1e-6
+    np.testing.assert_allclose(found.raw.affine, image.affine)
+
+
+def plus_plus(pairs):
+    """Grad-CAM++ with sums over all windows."""
+    sums = sum(a.sum((1, 2, 3)) for a, _ in pairs)[:, None, None, None]
+    total = 0
+    for _, g in pairs:
+        alpha = torch.where(g != 0, 1 / (2 + g * sums), 0)
+        total = total + (alpha * g.relu()).sum((1, 2, 3))
+    return total
+
+
+def weights_of(blending):
+    return compute_importance_map(PATCH, mode=blending, sigma_scale=0.125).double().numpy()
+
+
+def stitch(pictures, overlap, blending, *, blend):
+    """What MONAI does with window after window of one volume, or their plain sum."""
+    slices = dense_patch_slices(SHAPE, PATCH, [max(1, int(p * (1 - overlap))) for p in PATCH])
+    weight = weights_of(blending)
+    total, count = np.zeros(SHAPE), np.zeros(SHAPE)
+    for number, picture in enumerate(pictures):
+        where = slices[number % len(slices)]
+        total[where] += picture * (weight if blend else 1)
+        if number < len(slices):
+            count[where] += weight
+    return total / count if blend else total
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("method", [name for name in methods() if name != "cam"])
+def test_one_window_is_the_whole_image(method, axes):
+    """Every method gives the same through a window as large as the image."""
+    shape = (8, 10, 6)[:axes]
+    net = Net(axes)
+    image = am.Image(image_of((8, 10, 6)).array[(..., *[0] * (3 - axes))])
+    options = {"score_cam": {"channels": 2}, "smooth_grad": {"samples": 2}}.get(method, {})
+    whole = am.explain(net, image, method, "last", 1, **options)
+    windowed = am.explain(net, image, method, "last", 1, spec={"patch_size": shape}, **options)
+    assert windowed.raw.array.shape == whole.raw.array.shape
+    assert relative(windowed.raw.array, whole.raw.array) < 1e-4
+    assert windowed.score == pytest.approx(whole.score, rel=1e-6)
+    assert windowed.provenance["windows"]["count"] == 1
+
+
+@pytest.mark.parametrize("layer", ["first", "down", "last"])
+def test_windows_without_the_question_are_not_run(layer):
+    net, image = Net(), image_of()
+    session = am.Explainer(net, image, spec={"patch_size": PATCH})
+    session.answer()
+    runs = []
+    hook = net.first.register_forward_hook(lambda *_: runs.append(1))
+    made = session.explain("hires_cam", layer, am.PointTarget(1, ras=(0.0, 0.0, 0.0)))
+    hook.remove()
+    assert len(runs) == 1  # of the 3 x 2 x 3 windows one holds the corner
+    touched = np.argwhere(made.raw.array[0] != 0)
+    assert (touched.max(0) < PATCH).all()
+    assert made.has_evidence
+
+
+def test_evidence_is_the_same_whether_it_is_kept_or_made_again(monkeypatch):
+    net, image = Net(), image_of()
+    spec = {"patch_size": PATCH}
+    names = ["grad_cam", "x_grad_cam", "eigen_cam", "hires_cam"]
+    kept = am.explain(net, image, names, "last", 1, spec=spec)
+    for room in (0.0, 18 * 5 * 480 * 4 * 1.5):
+        monkeypatch.setattr(passes, "room_for_activations", lambda *_, room=room: room)
+        again = am.explain(net, image, names, "last", 1, spec=spec)
+        for one, other in zip(kept, again, strict=True):
+            np.testing.assert_array_equal(one.raw.array, other.raw.array)
+
+
+def test_slices_of_a_volume():
+    """A network of pictures sees a volume slice by slice: each slice as if it were alone."""
+    net, image = Net(2).double(), image_of((5, 8, 12))
+    session = am.Explainer(net, image, spec={"patch_size": (8, 12), "spatial_dims": 3})
+    logits = session.answer().logits
+    values = torch.from_numpy(image.array).double()
+    expected = torch.stack([net(values[:, k][None])[0] for k in range(5)], 1)
+    assert relative(logits[0].numpy(), expected.detach().numpy()) < 1e-6
+    point = am.PointTarget(1, ras=image.grid.to_world((3, 4, 5)))
+    made = session.explain("hires_cam", "last", point)
+    alone = am.Explainer(net, am.Image(image.array[:, 3]))
+    there = alone.explain("hires_cam", "last", am.PointTarget(1, ras=(4.0, 5.0, 0.0)))
+    assert relative(made.raw.array[0, 3], there.raw.array[0]) < 1e-6
+    others = [0, 1, 2, 4]
+    assert not made.raw.array[0, others].any()
+
+
+def test_an_answer_of_another_size_is_refused():
+    net = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3), torch.nn.Conv3d(2, 2, 1))
+    with pytest.raises(am.ModelError, match=r"each voxel of the window \(8, 10, 6\)"):
+        am.explain(net, image_of(), layer="0", spec={"patch_size": PATCH})
+
+
+def test_progress_counts_windows_and_cancels():
+    said = []
+
+    def progress(fraction, message):
+        said.append((fraction, message))
+        return len(said) < 15
+
+    with pytest.raises(am.Cancelled):
+        am.explain(Net(), image_of(), layer="last", spec={"patch_size": PATCH}, progress=progress)
+    assert any("window 3 of 18" in message for _, message in said)
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions)
 
 
 def evidence_of(session, name, index):

@@ -1,7 +1,16 @@
 """Kinds of models, one file each; importing this package registers them."""
 
-from attention_maps.models import eager, torchscript
+from attention_maps.models import eager, exported, torchscript
 from attention_maps.models.base import KINDS, ModelKind, Network, register_kind
 from attention_maps.models.nnunet import loading as nnunet
 
-__all__ = ["KINDS", "ModelKind", "Network", "eager", "nnunet", "register_kind", "torchscript"]
+__all__ = [
+    "KINDS",
+    "ModelKind",
+    "Network",
+    "eager",
+    "exported",
+    "nnunet",
+    "register_kind",
+    "torchscript",
+]

@@ -94,12 +94,14 @@ class Loaded:
         spec: What the model itself says it expects.
         preparation: Its own way from an image to the network's input, where it has one.
         line: What it is, in one line for people.
+        fixed_size: Voxels per axis, in the network's order, where it takes no other.
     """
 
     networks: tuple[Network, ...]
     spec: ModelSpec | None = None
     preparation: Preparation | None = None
     line: str = ""
+    fixed_size: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,16 @@ class EagerNetwork:
             stack.enter_context(evaluating(self.module))
             stack.enter_context(_frozen(self.module))
             if tap is not None:
-                stack.enter_context(_tapped(self.module, tap))
-            return self.module(inputs)
+                stack.enter_context(self._tapped(tap))
+            return self.call(inputs)
+
+    def call(self, inputs: torch.Tensor) -> Any:
+        """Call the module itself."""
+        return self.module(inputs)
+
+    def label(self, name: str, part: nn.Module) -> tuple[str, str]:
+        """Name and kind under which a submodule is known as a layer."""
+        return name, type(part).__name__
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Parameters, then buffers."""
@@ -56,6 +64,19 @@ class EagerNetwork:
     def layer_names(self) -> list[str]:
         """Dotted names of all submodules, each module once."""
         return [name for name, _ in self.module.named_modules() if name]
+
+    @contextlib.contextmanager
+    def _tapped(self, tap: Tap) -> Iterator[None]:
+        handles = []
+        try:
+            for name, part in self.module.named_modules():
+                if name:
+                    hook = _hook(*self.label(name, part), tap)
+                    handles.append(part.register_forward_hook(hook, always_call=False))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:
@@ -80,22 +101,9 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-@contextlib.contextmanager
-def _tapped(module: nn.Module, tap: Tap) -> Iterator[None]:
-    handles = []
-    try:
-        for name, part in module.named_modules():
-            if name:
-                handles.append(part.register_forward_hook(_hook(name, tap), always_call=False))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _hook(name: str, tap: Tap) -> Any:
-    def hook(part: nn.Module, _inputs: Any, output: Any) -> Any:
-        return tap(name, type(part).__name__, output)
+def _hook(name: str, kind: str, tap: Tap) -> Any:
+    def hook(_part: nn.Module, _inputs: Any, output: Any) -> Any:
+        return tap(name, kind, output)
 
     return hook
 

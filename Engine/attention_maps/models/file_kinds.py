@@ -52,12 +52,23 @@ def is_torchscript_archive(path: Path) -> bool:
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
 
 
+def is_export_archive(path: Path) -> bool:
+    """Whether a file is an archive of torch.export.save, of whatever version."""
+    if "serialized_exported_program.json" in zip_names(path):
+        return True
+    names = members(path)
+    programs = any(name.startswith("models/") and name.endswith(".json") for name in names)
+    return programs and "archive_format" in names
+
+
 def refuse(path: Path) -> ModelError:
     """The error that says what a file is that cannot be loaded, and what to do instead."""
     if path.is_dir():
         return ModelError(
-            f"Expected a model file, got the folder '{path}'. nnU-Net and MONAI bundle folders "
-            "are not supported by this version. " + HOW_TO_EXPORT
+            f"Expected a model file, got the folder '{path}', which holds no model: neither a "
+            "trained nnU-Net v2 model (plans.json, dataset.json, fold_*/checkpoint_final.pth) nor "
+            "a MONAI bundle (configs/metadata.json). Name the model's file or folder. "
+            + HOW_TO_EXPORT
         )
     if path.stat().st_size == 0:
         return ModelError(f"Expected a model, but '{path}' is empty; copy or download it again.")
@@ -75,11 +86,10 @@ def refuse(path: Path) -> ModelError:
 
 
 def _refuse_archive(path: Path, names: list[str]) -> ModelError:
-    exported = {"archive_format", "serialized_exported_program.json", "models/model.json"}
-    if exported & set(names) or path.suffix.lower() == ".pt2":
+    if any(name.startswith("data/aotinductor/") for name in names):
         return ModelError(
-            f"'{path}' is a torch.export archive, which this version cannot explain yet. "
-            + HOW_TO_EXPORT
+            f"'{path}' is compiled by AOTInductor: machine code without gradients. Save the "
+            "exported program itself with torch.export.save(program, 'model.pt2')."
         )
     if "data.pkl" in names:
         with zipfile.ZipFile(path) as archive:
