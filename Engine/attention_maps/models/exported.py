@@ -151,8 +151,9 @@ def _refuse_training(program: ExportedProgram) -> None:
             active.add(name)
     if active:
         raise ModelError(
-            f"Expected a program that was exported in evaluation mode, got {', '.join(sorted(active))} as "
-            "in training, where answers change from run to run; export model.eval()."
+            "Expected a program that was exported in evaluation mode, got "
+            f"{', '.join(sorted(active))} as in training, where answers change from run to run; "
+            "export model.eval()."
         )
 
 
