@@ -267,8 +267,10 @@ class LoadedModel:
 
     def _blank(self, size: Sequence[int]) -> torch.Tensor:
         """An empty input of a size."""
-        weights = (t for _, t in self.network.tensors() if t.ndim == len(size) + 2)
-        channels = next((int(w.shape[1]) for w in weights), 1)
+        channels = self.expected_input()[0] if self.preparation is None else None
+        if channels is None:  # a preparation may add channels
+            weights = (t for _, t in self.network.tensors() if t.ndim == len(size) + 2)
+            channels = next((int(w.shape[1]) for w in weights), 1)
         return torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
 
     def _try_sizes(self, tick: Callable[[], None] | None) -> Geometry:
