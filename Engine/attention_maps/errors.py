@@ -17,6 +17,10 @@ class ModelError(AttentionMapsError, ValueError):
     """A model source cannot be loaded, or not without executing code that it carries."""
 
 
+class ConsentError(ModelError):
+    """A model can be loaded by executing code that comes with it, to which nobody has agreed."""
+
+
 class LayerError(AttentionMapsError, ValueError):
     """A layer does not exist in the model, or has nothing that can be placed in the image."""
 

@@ -2,6 +2,7 @@
 
 from attention_maps.models import eager, exported, torchscript
 from attention_maps.models.base import KINDS, ModelKind, Network, register_kind
+from attention_maps.models.bundle import loading as monai_bundle
 from attention_maps.models.nnunet import loading as nnunet
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Network",
     "eager",
     "exported",
+    "monai_bundle",
     "nnunet",
     "register_kind",
     "torchscript",

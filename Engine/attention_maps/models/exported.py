@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_unflatten
 
-from attention_maps.errors import ModelError, ModelRunError
+from attention_maps.errors import ConsentError, ModelError, ModelRunError
 from attention_maps.models.base import Loaded, ModelKind, register_kind
 from attention_maps.models.eager import EagerNetwork
 from attention_maps.models.file_kinds import is_export_archive
@@ -184,7 +184,7 @@ def _load(source: Any, device: str, options: LoadOptions) -> Loaded:
 
 def _read(path: Path, trust: bool) -> ExportedProgram:
     if not trust:
-        raise ModelError(
+        raise ConsentError(
             f"'{path}' is a torch.export archive, whose loading executes code that the file may "
             "carry (it is unpickled). If you know where it comes from, load it with trust=True "
             "(command line: --trust)."
