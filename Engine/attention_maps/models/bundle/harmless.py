@@ -14,19 +14,8 @@ from typing import Any, NamedTuple
 
 # Each with its dictionary version, which ends in d.
 TRANSFORMS = [
-MORE_TRANSFORMS = [
-    "Compose", "ConcatItemsd", "CopyItemsd", "DeleteItemsd", "FlattenSubKeysd",
-NETWORKS = [
-    "AHNet", "AttentionUnet", "AutoEncoder", "BasicUNet", "BasicUNetPlusPlus", "Classifier",
-    "Critic", "DAF3D", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264",
-    "Discriminator", "DynUNet", "EfficientNet", "EfficientNetBN", "FlexibleUNet",
-    "FullyConnectedNet", "Generator", "HighResNet", "HoVerNet", "LocalNet", "MedNeXt",
-    "Quicknat", "RegUNet", "Regressor", "ResNet", "ResNetFeatures", "SENet", "SENet154",
-    "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101", "SegResNet",
-    "SegResNetDS", "SegResNetDS2", "SegResNetVAE", "SwinUNETR", "UNETR", "UNet", "VNet",
-    "VarAutoEncoder", "ViT", "ViTAutoEnc", "resnet10", "resnet18", "resnet34", "resnet50",
-    "resnet101", "resnet152", "resnet200",
-]  # fmt: skip]  # fmt: skip    "AsDiscrete", "BorderPad", "CastToType", "CenterScaleCrop", "CenterSpatialCrop",
+    "Activations", "AddCoordinateChannels", "AdjustContrast", "Affine", "AsChannelLast",
+    "AsDiscrete", "BorderPad", "CastToType", "CenterScaleCrop", "CenterSpatialCrop",
     "ClipIntensityPercentiles", "ConvertToMultiChannelBasedOnBratsClasses", "CropForeground",
     "DivisiblePad", "EnsureChannelFirst", "EnsureType", "FillHoles", "Flip", "ForegroundMask",
     "GaussianSharpen", "GaussianSmooth", "HistogramNormalize", "Identity", "Invert",
@@ -38,9 +27,22 @@ NETWORKS = [
     "SpatialResample", "SplitDim", "SqueezeDim", "StdShiftIntensity", "ThresholdIntensity",
     "ToDevice", "ToNumpy", "ToTensor", "Transpose", "VoteEnsemble", "Zoom",
 ]  # fmt: skip
-MORE_TRANSFORMS = ["Compose", "ConcatItemsd", "CopyItemsd", "DeleteItemsd", "FlattenSubKeysd", "FromMetaTensord", "ResampleToMatchd", "SelectItemsd", "ToMetaTensord"]
+MORE_TRANSFORMS = [
+    "Compose", "ConcatItemsd", "CopyItemsd", "DeleteItemsd", "FlattenSubKeysd",
+    "FromMetaTensord", "ResampleToMatchd", "SelectItemsd", "ToMetaTensord",
+]  # fmt: skip
 INFERERS = ["SimpleInferer", "SliceInferer", "SlidingWindowInferer", "SlidingWindowInfererAdapt"]
-NETWORKS = ["AHNet", "AttentionUnet", "AutoEncoder", "BasicUNet", "BasicUNetPlusPlus", "Classifier", "Critic", "DAF3D", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "Discriminator", "DynUNet", "EfficientNet", "EfficientNetBN", "FlexibleUNet", "FullyConnectedNet", "Generator", "HighResNet", "HoVerNet", "LocalNet", "MedNeXt", "Quicknat", "RegUNet", "Regressor", "ResNet", "ResNetFeatures", "SENet", "SENet154", "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101", "SegResNet", "SegResNetDS", "SegResNetDS2", "SegResNetVAE", "SwinUNETR", "UNETR", "UNet", "VNet", "VarAutoEncoder", "ViT", "ViTAutoEnc", "resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"]
+NETWORKS = [
+    "AHNet", "AttentionUnet", "AutoEncoder", "BasicUNet", "BasicUNetPlusPlus", "Classifier",
+    "Critic", "DAF3D", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264",
+    "Discriminator", "DynUNet", "EfficientNet", "EfficientNetBN", "FlexibleUNet",
+    "FullyConnectedNet", "Generator", "HighResNet", "HoVerNet", "LocalNet", "MedNeXt",
+    "Quicknat", "RegUNet", "Regressor", "ResNet", "ResNetFeatures", "SENet", "SENet154",
+    "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101", "SegResNet",
+    "SegResNetDS", "SegResNetDS2", "SegResNetVAE", "SwinUNETR", "UNETR", "UNet", "VNet",
+    "VarAutoEncoder", "ViT", "ViTAutoEnc", "resnet10", "resnet18", "resnet34", "resnet50",
+    "resnet101", "resnet152", "resnet200",
+]  # fmt: skip
 ALLOWED: dict[str, frozenset[str] | None] = {  # None: every module of neural networks in it
     "monai.transforms": frozenset([*TRANSFORMS, *(f"{n}d" for n in TRANSFORMS), *MORE_TRANSFORMS]),
     "monai.inferers": frozenset(INFERERS),
