@@ -1,4 +1,8 @@
-"""Small nnU-Net v2 models, trained by nnU-Net itself on synthetic scans."""
+"""Makes small nnU-Net v2 models by nnU-Net itself, on synthetic scans.
+
+`python nnunet_models.py FOLDER DATASET JSON` runs in a process of its own: nnU-Net takes its folders
+from the environment when it is imported.
+"""
 
 import contextlib
 import io
@@ -8,139 +12,143 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 SHAPE = (24, 44, 36)  # z, y, x
-OBLIQUE = (0.98, -0.17, 0.1, 0.17, 0.985, 0.02, -0.1, 0.0, 0.995)
+SPACING = (1.0, 1.2, 2.0)  # x, y, z
+OBLIQUE = ((0.98, -0.17, 0.1), (0.17, 0.985, 0.02), (-0.1, 0.0, 0.995))
+NNUNET_FOLDERS = ("raw", "preprocessed", "results")
 
 
-def scan(seed: int, channels: int = 1) -> tuple[list[sitk.Image], sitk.Image]:
-    """A body that is zero outside, with a bright lesion and a rim around it; oblique."""
+def scan(seed: int, channels: int = 1) -> tuple[list[SimpleITK.Image], SimpleITK.Image]:
+    """A body, zero outside, with a bright lesion and a rim around it; oblique and anisotropic.
+
+    Returns:
+        One image per channel, and the labels: 1 rim, 2 lesion.
+    """
     rng = np.random.default_rng(seed)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     body = ((z - 12) / 10) ** 2 + ((y - 22) / 19) ** 2 + ((x - 18) / 15) ** 2 < 1
     center = rng.uniform([9, 15, 13], [15, 29, 23])
-    distance = np.sqrt(((z - center[0]) * 1.5) ** 2 + (y - center[1]) ** 2 + (x - center[2]) ** 2)
-    labels = np.where(distance < 3, 2, np.where(distance < 6, 1, 0)).astype(np.uint8)
+    distance = np.sqrt(((z - center[0]) * 2) ** 2 + (y - center[1]) ** 2 + (x - center[2]) ** 2)
+    labels = np.where(distance < 4, 2, np.where(distance < 7, 1, 0)).astype(np.uint8)
     images = []
     for channel in range(channels):
-        values = 100 + 60 * (labels == 1) + (120 if channel == 0 else -40) * (labels == 2)
-        values = (values + rng.normal(0, 8, SHAPE)) * body
-        images.append(_image(values.astype(np.float32)))
+        values = 100 + 60 * (labels == 1) + (140 if channel == 0 else -40) * (labels == 2)
+        images.append(_image(((values + rng.normal(0, 8, SHAPE)) * body).astype(np.float32)))
     return images, _image(labels)
 
 
-def _image(array: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((1.0, 1.2, 2.0))
+def _image(array: np.ndarray) -> SimpleITK.Image:
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing(SPACING)
     image.SetOrigin((-20.0, 15.0, 7.0))
-    direction = np.linalg.qr(np.array(OBLIQUE).reshape(3, 3))[0]
-    direction *= np.sign(np.diag(direction))
-    image.SetDirection(direction.ravel())
+    direction = np.linalg.qr(np.array(OBLIQUE))[0]
+    image.SetDirection((direction * np.sign(np.diag(direction))).ravel())
     return image
 
 
-def train(root: Path, *, name: str, configuration: str, channels: int = 1, regions=False) -> Path:
-    """Train for a few seconds; returns the results folder."""
-    for variable in ("raw", "preprocessed", "results"):
-        (root / variable).mkdir(parents=True, exist_ok=True)
-        os.environ[f"nnUNet_{variable}"] = str(root / variable)
-    os.environ["nnUNet_n_proc_DA"] = "1"
-    os.environ["nnUNet_def_n_proc"] = "1"
-    os.environ["nnUNet_compile"] = "f"
-    dataset = root / "raw" / name
+def write_dataset(root: Path, name: str, wanted: dict) -> None:
+    """Five cases in nnU-Net's raw format."""
+    folder = root / "raw" / name
+    channels, regions = wanted.get("channels", 1), wanted.get("regions", False)
     for part in ("imagesTr", "labelsTr"):
-        (dataset / part).mkdir(parents=True, exist_ok=True)
+        (folder / part).mkdir(parents=True)
     for case in range(5):
         images, labels = scan(case, channels)
         for number, image in enumerate(images):
-            sitk.WriteImage(image, dataset / "imagesTr" / f"case{case}_{number:04d}.nii.gz")
-        sitk.WriteImage(labels, dataset / "labelsTr" / f"case{case}.nii.gz")
+            path = folder / "imagesTr" / f"case{case}_{number:04d}.nii.gz"
+            SimpleITK.WriteImage(image, path)
+        SimpleITK.WriteImage(labels, folder / "labelsTr" / f"case{case}.nii.gz")
+    labels = {"background": 0, "rim": 1, "lesion": 2}
+    if regions:
+        labels = {"background": 0, "whole": [1, 2], "core": [2]}
     description = {
-        "channel_names": {str(n): ("T1", "T2")[n] for n in range(channels)},
-        "labels": {"background": 0, "whole": [1, 2], "core": [2]}
-        if regions
-        else {"background": 0, "rim": 1, "lesion": 2},
+        "channel_names": {str(number): ("T1", "T2")[number] for number in range(channels)},
+        "labels": labels,
         "numTraining": 5,
         "file_ending": ".nii.gz",
+        **({"regions_class_order": [1, 2]} if regions else {}),
     }
-    if regions:
-        description["regions_class_order"] = [1, 2]
-    (dataset / "dataset.json").write_text(json.dumps(description))
-    return root
+    (folder / "dataset.json").write_text(json.dumps(description))
 
 
-def main() -> None:
-    root, name, configurations, channels, regions, axes = sys.argv[1:7]
-    train(Path(root), name=name, configuration="", channels=int(channels), regions=regions == "1")
-    import torch
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
-        extract_fingerprints,
-        plan_experiments,
-        preprocess,
-    )
-    from nnunetv2.run.run_training import get_trainer_from_args
-
-    number = int(name[7:10])
-    extract_fingerprints([number], num_processes=1)
-    plan_experiments([number])
-    path = Path(root) / "preprocessed" / name / "nnUNetPlans.json"
-    plans = json.loads(path.read_text())
-    if axes:
-        plans["transpose_forward"] = [int(a) for a in axes]
-        plans["transpose_backward"] = [int(a) for a in np.argsort([int(a) for a in axes])]
-        spacing = plans["original_median_spacing_after_transp"]
-        del spacing
-    for key, configuration in plans["configurations"].items():
-        if "architecture" not in configuration:
-            continue
-        flat = key == "2d"
-        configuration["patch_size"] = [32, 24] if flat else [16, 32, 24]
+def shrink(plans: dict, wanted: dict) -> None:
+    """Make plans small, transposed, and with a cascade where they shall be."""
+    if "transpose" in wanted:
+        order = wanted["transpose"]
+        plans["transpose_forward"] = order
+        plans["transpose_backward"] = [int(axis) for axis in np.argsort(order)]
+    full = plans["configurations"]["3d_fullres"]
+    for name in ("2d", "3d_fullres"):
+        configuration = plans["configurations"][name]
+        axes = 2 if name == "2d" else 3
+        configuration["patch_size"] = [16, 32, 24][-axes:]
         configuration["batch_size"] = 2
-        kw = configuration["architecture"]["arch_kwargs"]
-        dims = 2 if flat else 3
-        kw.update(
+        configuration["architecture"]["arch_kwargs"].update(
             n_stages=3,
             features_per_stage=[8, 16, 32],
-            kernel_sizes=[[3] * dims] * 3,
-            strides=[[1] * dims, [2] * dims, [2] * dims],
+            kernel_sizes=[[3] * axes] * 3,
+            strides=[[1] * axes, [2] * axes, [2] * axes],
             n_conv_per_stage=[1, 1, 1],
             n_conv_per_stage_decoder=[1, 1],
         )
-    if "3d_fullres" in plans["configurations"] and "cascade" in configurations:
-        full = plans["configurations"]["3d_fullres"]
-        low = json.loads(json.dumps(full))
-        low["data_identifier"] = "nnUNetPlans_3d_lowres"
-        low["spacing"] = [v * 1.5 for v in low["spacing"]]
-        low["next_stage"] = "3d_cascade_fullres"
-        plans["configurations"]["3d_lowres"] = low
-        plans["configurations"]["3d_cascade_fullres"] = {
-            "inherits_from": "3d_fullres",
-            "previous_stage": "3d_lowres",
-        }
+    low = json.loads(json.dumps(full))
+    low["data_identifier"] = "nnUNetPlans_3d_lowres"
+    low["spacing"] = [value * 1.5 for value in low["spacing"]]
+    low["next_stage"] = "3d_cascade_fullres"
+    cascade = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
+    plans["configurations"] |= {"3d_lowres": low, "3d_cascade_fullres": cascade}
+
+
+def make(root: Path, name: str, wanted: dict) -> None:
+    """Plan, preprocess, and train or only initialize each configuration."""
+    import torch
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as api
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    number = int(name[7:10])
+    api.extract_fingerprints([number], num_processes=1)
+    api.plan_experiments([number])
+    path = root / "preprocessed" / name / "nnUNetPlans.json"
+    plans = json.loads(path.read_text())
+    shrink(plans, wanted)
     path.write_text(json.dumps(plans))
-    os.environ["nnUNet_n_proc_DA"] = "0"
-    for configuration in configurations.split(","):
-        source = "3d_fullres" if configuration == "3d_cascade_fullres" else configuration
-        preprocess([number], configurations=(source,), num_processes=(1,))
-        for fold in (0, 1) if configuration == "3d_fullres" and channels == "1" else (0,):
+    os.environ |= {"nnUNet_n_proc_DA": "0"}  # training loads its data in this process
+    epochs = wanted.get("epochs", 0)
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002, nnU-Net draws from there
+    for configuration in wanted["configurations"]:
+        if epochs:
+            api.preprocess([number], configurations=(configuration,), num_processes=(1,))
+        for fold in range(wanted.get("folds", 1)):
             trainer = get_trainer_from_args(name, configuration, fold, device=torch.device("cpu"))
-            trainer.num_epochs, trainer.num_iterations_per_epoch = 2, 25
+            trainer.num_epochs, trainer.num_iterations_per_epoch = max(1, epochs), 30
             trainer.num_val_iterations_per_epoch = 2
-            trainer.disable_checkpointing = False
-            with contextlib.redirect_stdout(io.StringIO()):
-                if configuration == "3d_cascade_fullres":  # its training needs all folds before it
-                    trainer.initialize()
-                    folder = Path(trainer.output_folder)
-                    trainer.save_checkpoint(str(folder / "checkpoint_final.pth"))
-                    for file, content in (
-                        ("plans.json", trainer.plans_manager.plans),
-                        ("dataset.json", trainer.dataset_json),
-                    ):
-                        (folder.parent / file).write_text(json.dumps(content))
-                else:
-                    trainer.run_training()
+            if epochs:
+                trainer.run_training()
+            else:
+                save_untrained(trainer)
+
+
+def save_untrained(trainer) -> None:
+    """A checkpoint of the network as it begins: as good for comparing predictions."""
+    data = Path(trainer.preprocessed_dataset_folder)
+    data.mkdir(exist_ok=True)
+    (data / "case.b2nd").touch()  # its ending tells the trainer how data would be read
+    trainer.initialize()
+    folder = Path(trainer.output_folder)
+    trainer.save_checkpoint(str(folder / "checkpoint_final.pth"))
+    (folder.parent / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
+    (folder.parent / "dataset.json").write_text(json.dumps(trainer.dataset_json))
 
 
 if __name__ == "__main__":
-    main()
+    folder, dataset, request = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    for part in NNUNET_FOLDERS:
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        os.environ[f"nnUNet_{part}"] = str(folder / part)
+    os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"}
+    write_dataset(folder, dataset, request)
+    with contextlib.redirect_stdout(io.StringIO()):
+        make(folder, dataset, request)

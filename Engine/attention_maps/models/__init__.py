@@ -2,6 +2,7 @@
 
 from attention_maps.models import eager, exported, torchscript
 from attention_maps.models.base import KINDS, ModelKind, Network, register_kind
+from attention_maps.models.bundle import auto3dseg
 from attention_maps.models.bundle import loading as monai_bundle
 from attention_maps.models.nnunet import loading as nnunet
 
@@ -9,6 +10,7 @@ __all__ = [
     "KINDS",
     "ModelKind",
     "Network",
+    "auto3dseg",
     "eager",
     "exported",
     "monai_bundle",

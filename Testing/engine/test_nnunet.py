@@ -1,0 +1,239 @@
+"""nnU-Net v2 models against nnU-Net's own predictor, and what is refused."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+
+import attention_maps as am
+import nnunet_models
+
+os.environ |= {f"nnUNet_{part}": "not used" for part in nnunet_models.NNUNET_FOLDERS}
+pytest.importorskip("nnunetv2")
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+DATASETS = {
+    "Dataset001_Plain": {
+        "configurations": ["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"],
+        "channels": 2,
+        "transpose": [2, 0, 1],
+    },
+    "Dataset002_Regions": {"configurations": ["3d_fullres"], "regions": True},
+    "Dataset003_Trained": {"configurations": ["3d_fullres"], "folds": 2, "epochs": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """A folder with results of all datasets."""
+    folder = tmp_path_factory.mktemp("nnunet")
+    script = Path(nnunet_models.__file__)
+    for name, wanted in DATASETS.items():
+        command = [sys.executable, str(script), str(folder), name, json.dumps(wanted)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr[-2000:]
+    return folder / "results"
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Makes the files of a scan: (paths, array (C, z, y, x), labels (z, y, x))."""
+
+    def make(channels: int):
+        images, labels = nnunet_models.scan(77, channels)
+        paths = []
+        for number, image in enumerate(images):
+            paths.append(tmp_path / f"scan_{number:04d}.nii.gz")
+            SimpleITK.WriteImage(image, paths[-1])
+        read = [SimpleITK.ReadImage(path) for path in paths]
+        array = np.stack([SimpleITK.GetArrayFromImage(image) for image in read])
+        spacing = list(read[0].GetSpacing())[::-1]
+        return paths, array.astype(np.float32), spacing, SimpleITK.GetArrayFromImage(labels)
+
+    return make
+
+
+def theirs(folder: Path, array, spacing, *, mirror=True, previous=None) -> np.ndarray:
+    """nnU-Net's own label map (z, y, x)."""
+    predictor = nnUNetPredictor(
+        use_mirroring=mirror, device=torch.device("cpu"), allow_tqdm=False, verbose=False
+    )
+    predictor.initialize_from_trained_model_folder(str(folder), None)
+    return predictor.predict_single_npy_array(
+        array, {"spacing": list(spacing)}, segmentation_previous_stage=previous
+    )
+
+
+def ours(source, paths, **options) -> np.ndarray:
+    """Our label map (z, y, x)."""
+    session = am.Explainer(am.load_model(source, **options), paths)
+    return session.prediction.array[0].transpose(2, 1, 0)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+@pytest.mark.parametrize(
+    ("dataset", "configuration"),
+    [
+        ("Dataset001_Plain", "2d"),
+        ("Dataset001_Plain", "3d_fullres"),
+        ("Dataset001_Plain", "3d_lowres"),
+        ("Dataset002_Regions", "3d_fullres"),
+        ("Dataset003_Trained", "3d_fullres"),
+    ],
+)
+def test_the_prediction_is_nnunets_own(root, case, dataset, configuration, mirror):
+    channels = DATASETS[dataset].get("channels", 1)
+    paths, array, spacing, _ = case(channels)
+    folder = root / dataset / f"nnUNetTrainer__nnUNetPlans__{configuration}"
+    spec = None if mirror else am.load_model(folder).spec.sliding_window.model_dump()
+    spec = None if spec is None else {"sliding_window": {**spec, "mirror_axes": ()}}
+    expected = theirs(folder, array, spacing, mirror=mirror)
+    found = ours(root / dataset, paths, spec=spec, configuration=configuration)
+    assert len(np.unique(expected)) > 1
+    assert (found == expected).mean() >= 0.9999
+
+
+def test_a_cascade_computes_its_first_stage(root, case):
+    paths, array, spacing, _ = case(2)
+    folder = root / "Dataset001_Plain" / "nnUNetTrainer__nnUNetPlans__3d_cascade_fullres"
+    first = theirs(
+        folder.with_name(folder.name.replace("cascade_fullres", "lowres")), array, spacing
+    )
+    expected = theirs(folder, array, spacing, previous=first[None].astype(np.int16))
+    assert (ours(folder, paths) == expected).mean() >= 0.9999
+    zeros = np.zeros_like(first)[None].astype(np.int16)
+    other = theirs(folder, array, spacing, previous=zeros)
+    given = am.Image(zeros.transpose(0, 3, 2, 1), am.read_image(paths[0]).affine)
+    assert (other != expected).any()
+    assert (ours(folder, paths, previous_stage=given) == other).mean() >= 0.9999
+
+
+def test_a_lesion_is_explained_where_it_lies(root, case):
+    paths, _, _, labels = case(1)
+    session = am.Explainer(am.load_model(root / "Dataset003_Trained"), paths)
+    predicted = session.prediction.array[0].transpose(2, 1, 0) == 1
+    assert predicted.any()
+    layers = [info.name for info in session.model.layers() if info.explainable]
+    last = [name for name in layers if name.startswith("decoder.stages.")][-1]
+    made = session.explain("grad_cam", last, target="rim")
+    heat = made.image.array[0].transpose(2, 1, 0)
+    centroid = [(heat * grid).sum() / heat.sum() for grid in np.indices(heat.shape)]
+    assert np.abs(centroid - np.argwhere(predicted).mean(0)).max() < 1
+    assert made.provenance["windows"]["style"] == "nnunet"
+    assert made.provenance["windows"]["networks"] == 2
+    assert made.provenance["model"]["file"] == "Dataset003_Trained"
+    assert (labels == 1).any()
+
+
+def test_any_folder_near_the_model_or_a_zip_will_do(root, case, tmp_path):
+    paths, array, spacing, _ = case(1)
+    folder = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    expected = theirs(folder, array, spacing)
+    archive = Path(shutil.make_archive(str(tmp_path / "export"), "zip", folder.parents[1],
+                                       folder.relative_to(folder.parents[1])))  # fmt: skip
+    for source in (folder, folder / "fold_0", folder / "fold_0/checkpoint_final.pth", archive):
+        assert (ours(source, paths) == expected).all()
+    with pytest.raises(am.ModelError, match="several"):
+        am.load_model(root)
+
+
+def test_configuration_folds_and_checkpoint_can_be_chosen(root):
+    model = am.load_model(root / "Dataset001_Plain")
+    assert model.line == (
+        "nnU-Net 3d_fullres, 1 fold, 2 channels (T1, T2), 3 classes, 2 x 1.2 x 1 mm"
+    )
+    assert model.spec.channels == ("T1", "T2")
+    with pytest.raises(am.ModelError, match="configurations 2d, 3d_cascade_fullres, 3d_fullres"):
+        am.load_model(root / "Dataset001_Plain", configuration="3d_huge")
+    trained = root / "Dataset003_Trained"
+    assert len(am.load_model(trained).members) == 2
+    assert "1 fold," in am.load_model(trained, folds=[1], checkpoint="best").line
+    with pytest.raises(am.ModelError, match="folds among 0, 1, got 7"):
+        am.load_model(trained, folds=[7])
+    with pytest.raises(am.ModelError, match="found checkpoint_best.pth, checkpoint_final.pth"):
+        am.load_model(trained, checkpoint="latest")
+
+
+def test_orientation_can_be_set(root, case):
+    """For models that were trained on turned scans; nnU-Net itself takes them as they come."""
+    paths, array, spacing, _ = case(1)
+    folder = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    turned = array[:, ::-1, :, ::-1].copy()
+    expected = theirs(folder, turned, spacing)[::-1, :, ::-1]
+    assert (expected != theirs(folder, array, spacing)).any()
+    code = am.geometry.orientation_of(am.read_image(paths[0]).affine)
+    opposite = {"L": "R", "R": "L", "S": "I", "I": "S"}
+    wanted = opposite[code[0]] + code[1] + opposite[code[2]]
+    assert (ours(folder, paths, spec={"orientation": wanted}) == expected).mean() >= 0.999
+
+
+class Malicious:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_nothing_in_a_checkpoint_is_executed(root, tmp_path):
+    source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    marker = tmp_path / "executed"
+    path = folder / "fold_0" / "checkpoint_final.pth"
+    content = torch.load(path, weights_only=False)
+    torch.save({**content, "logging": Malicious(marker)}, path)
+    with pytest.raises(am.ModelError, match=r"refused.*system"):
+        am.load_model(folder)
+    path.write_bytes(pickle.dumps(Malicious(marker)))
+    with pytest.raises(am.ModelError, match="refused"):
+        am.load_model(folder)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("key", ["network_class_name", "nonlin"])
+def test_nothing_that_plans_name_is_executed(root, tmp_path, key):
+    source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    plans = json.loads((folder / "plans.json").read_text())
+    architecture = plans["configurations"]["3d_fullres"]["architecture"]
+    target = architecture if key == "network_class_name" else architecture["arch_kwargs"]
+    target[key] = "subprocess.Popen"
+    (folder / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(am.ModelError, match=r"'subprocess.Popen', which is not nnU-Net's"):
+        am.load_model(folder)
+
+
+def test_broken_folders_are_told_apart(root, tmp_path):
+    source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    path = folder / "fold_0" / "checkpoint_final.pth"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(am.ModelError, match="damaged or cut short"):
+        am.load_model(folder)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(am.ModelError, match="nnU-Net v1"):
+        am.load_model(folder)
+    (folder / "plans.json").write_text("{")
+    with pytest.raises(am.ModelError, match=r"plans\.json"):
+        am.load_model(folder)
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("x/plans.json", "{}")
+        archive.writestr("x/dataset.json", "{}")
+        archive.writestr("../outside.txt", "x")
+    with pytest.raises(am.ModelError, match="leads outside"):
+        am.load_model(tmp_path / "evil.zip")
+    assert not (tmp_path.parent / "outside.txt").exists()
