@@ -1,7 +1,7 @@
 """Makes small nnU-Net v2 models by nnU-Net itself, on synthetic scans.
 
-`python nnunet_models.py FOLDER DATASET JSON` runs in a process of its own: nnU-Net takes its folders
-from the environment when it is imported.
+`python nnunet_models.py FOLDER DATASET JSON` runs in a process of its own: nnU-Net takes its
+folders from the environment when it is imported.
 """
 
 import contextlib

@@ -159,7 +159,7 @@ def test_configuration_folds_and_checkpoint_can_be_chosen(root):
     assert "1 fold," in am.load_model(trained, folds=[1], checkpoint="best").line
     with pytest.raises(am.ModelError, match="folds among 0, 1, got 7"):
         am.load_model(trained, folds=[7])
-    with pytest.raises(am.ModelError, match="found checkpoint_best.pth, checkpoint_final.pth"):
+    with pytest.raises(am.ModelError, match=r"found checkpoint_best\.pth, checkpoint_final\.pth"):
         am.load_model(trained, checkpoint="latest")
 
 

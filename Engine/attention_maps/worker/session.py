@@ -14,6 +14,7 @@ from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.inputs import as_image
 from attention_maps.model import load_model
+from attention_maps.progress import Progress
 from attention_maps.spec import find_sidecar
 from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages
@@ -87,9 +88,9 @@ class Session:
     def layers(self, message: messages.Layers, progress: ProgressCallback) -> messages.Done:
         """List layers."""
         model = self._kept_model()
-        report = Progress(progress)
-        report.stage("Finding the layers", 0.0, 1.0, model.operators)
         if self._image is None or not message.sized:
+            report = Progress(progress)
+            report.stage("Finding the layers", 0.0, 1.0, model.operators)
             infos = model.layers(tick=report.tick)
         else:
             self._asked().geometry(progress)
