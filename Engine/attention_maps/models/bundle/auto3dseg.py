@@ -68,7 +68,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
         raise ModelError(
             f"The weights of '{file}' do not fit its network: {str(error).splitlines()[-1].strip()}"
         ) from None
-    stacked, whole_head = ("brats" in str(path) + file.parent.name), "whole-head" in str(path)
+    where = f"{path} {file}"
+    stacked, whole_head = "brats" in where, "whole-head" in where
     names = _channels(config, stacked)
     recipe = _recipe(config, len(names), stacked=stacked, whole_head=whole_head)
     network = BundleNetwork(module.eval().to(device))
