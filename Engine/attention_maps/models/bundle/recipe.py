@@ -75,7 +75,13 @@ def make_network(files: BundleFiles, *, trust: bool) -> Any:
     name = next((name for name in NETWORKS if name in files.config), None)
     if name is None:
         return None
-    return _made(_parser(files, (name,), trust), name, files)
+    made = _made(_parser(files, (name,), trust), name, files)
+    if not hasattr(made, "load_state_dict"):
+        raise ModelError(
+            f"Expected '{name}' of '{files.config_file}' to be the network of the bundle, got "
+            f"{type(made).__name__}."
+        )
+    return made
 
 
 def _parser(files: BundleFiles, wanted: tuple[str, ...], trust: bool) -> Any:
