@@ -17,6 +17,7 @@ from attention_maps.input_size import FixedSize
 from attention_maps.models import KINDS
 from attention_maps.models.base import LoadOptions
 from attention_maps.models.file_kinds import refuse
+from attention_maps.models.stack import StackNetwork
 from attention_maps.preprocessing import NetworkInput, check_finite, check_fit, prepare
 from attention_maps.spec import ModelSpec, as_spec, find_sidecar
 from attention_maps.tracing.auto_layer import choose_layer
@@ -106,7 +107,7 @@ class LoadedModel:
     def _geometry_for(self, image: Any, tick: Callable[[], None] | None = None) -> Geometry:
         """Of an image's size; without one of the last size that ran, else of a usual one."""
         if self.spec.patch_size is not None:
-            return self.geometry(self._blank(self.window), tick)
+            return self.geometry(self._blank(self.spec.window), tick)
         if image is not None:
             from attention_maps.inputs import as_image
 
@@ -128,12 +129,15 @@ class LoadedModel:
             return self.preparation.prepare(image, self.spec.orientation)
         prepared = prepare(image, self.spec)
         channels, axes = self.expected_input()
+        if self.spec.slices is not None:
+            return prepared
         if axes is not None and prepared.grid.ndim != axes and not self._takes_slices(prepared):
             raise ImageError(
                 f"Expected a {axes}D image for '{self.name}', got a {prepared.grid.ndim}D one of "
                 f"shape {prepared.array.shape}. "
                 + (
-                    "Choose one slice of the volume: Image(array[..., k], affine)."
+                    "Choose one slice of the volume: Image(array[..., k], affine), or let it see "
+                    'them one after the other: spec={"slices": {}}.'
                     if axes == 2
                     else "Give the whole volume, (C, I, J, K)."
                 )
@@ -234,6 +238,8 @@ class LoadedModel:
     def expected_input(self) -> tuple[int | None, int | None]:
         """Channels and number of spatial axes that it takes, where the model tells."""
         channels = len(self.spec.channels) if self.spec.channels else None
+        if self.spec.slices is not None:
+            return channels, 3
         return channels, self.spec.spatial_dims or self._axes_of_weights()
 
     def first_channels(self) -> int | None:
@@ -259,16 +265,10 @@ class LoadedModel:
         several = (weight for weight in weights if weight.shape[0] > 1)
         return next(several, weights[0] if weights else None)
 
-    @property
-    def window(self) -> tuple[int, ...]:
-        """Voxels per axis of what the network sees at once, in its own order of axes."""
-        size = self.spec.patch_size or ()
-        return size[::-1] if self.spec.axis_order == "kji" else size
-
     def _blank(self, size: Sequence[int]) -> torch.Tensor:
         """An empty input of a size."""
         channels = self.expected_input()[0] if self.preparation is None else None
-        if channels is None:  # a preparation may add channels
+        if channels is None or self.spec.slices is not None:  # channels may be added on the way
             weights = (t for _, t in self.network.tensors() if t.ndim == len(size) + 2)
             channels = next((int(w.shape[1]) for w in weights), 1)
         return torch.zeros(1, channels, *size, device=self.device, dtype=self.dtype)
@@ -351,9 +351,12 @@ def load_model(
             f"module.to('{wanted}') or leave out `device`."
         )
     dtype = first.dtype if first is not None else torch.float32
+    merged, networks = _merged(loaded, as_spec(spec)), loaded.networks
+    if merged.slices is not None and merged.slices.together != "no":
+        networks = tuple(StackNetwork(item, merged.slices) for item in networks)
     return LoadedModel(
-        network, _merged(loaded, as_spec(spec)), path, at, dtype, sha256=_digest(path),
-        members=loaded.networks if len(loaded.networks) > 1 else (),
+        networks[0], merged, path, at, dtype, sha256=_digest(path),
+        members=networks if len(networks) > 1 else (),
         preparation=loaded.preparation, line=loaded.line,
     )  # fmt: skip
 

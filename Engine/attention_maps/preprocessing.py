@@ -72,6 +72,7 @@ def prepare(image: Image, spec: ModelSpec | None = None) -> NetworkInput:
     if spec.orientation is not None:
         image = reorient(image, spec.orientation)
     array, grid = image.array, image.grid
+    turned = grid
     if spec.intensity_stage == "source":
         array = apply_steps(array, spec.intensity)
 
@@ -88,8 +89,10 @@ def prepare(image: Image, spec: ModelSpec | None = None) -> NetworkInput:
         array, grid = _move(array, grid, padded, value), padded
     if spec.intensity_stage == "input":
         array = apply_steps(array, spec.intensity)
-    if spec.axis_order == "kji":
-        array, grid = array.transpose(0, 3, 2, 1), permute_axes(grid, (2, 1, 0))
+    order = _order_of_axes(turned, spec)
+    if order is not None:
+        array = array.transpose(0, *(1 + axis for axis in order))
+        grid = permute_axes(grid, order)
     if array is not untouched:
         array = np.ascontiguousarray(array)
     return NetworkInput(array, grid, source)
@@ -130,7 +133,7 @@ def _axes_of(spec: ModelSpec) -> int | None:
     """Number of spatial axes that a specification implies."""
     if spec.spatial_dims is not None:
         return spec.spatial_dims
-    if spec.orientation is not None or spec.axis_order == "kji":
+    if spec.orientation is not None or spec.axis_order == "kji" or spec.slices is not None:
         return 3
     size = spec.input_size
     shape = None if size is None else size.shape if isinstance(size, FixedSize) else size.factor
@@ -138,8 +141,26 @@ def _axes_of(spec: ModelSpec) -> int | None:
     return len(per_axis[0]) if per_axis else None
 
 
+def _order_of_axes(grid: Grid, spec: ModelSpec) -> tuple[int, ...] | None:
+    """Axes of the image in the network's order; None where they are so already.
+
+    Args:
+        grid: Of the image as it is turned, before resampling: where its slices are thick.
+        spec: What the network expects.
+    """
+    if spec.slices is not None:
+        return spec.slices.order_of(grid, spec.axis_order)
+    return (2, 1, 0) if spec.axis_order == "kji" else None
+
+
 def _resampled_grid(grid: Grid, spec: ModelSpec) -> Grid:
     """The grid after the changes that need interpolation."""
+    slices = spec.slices
+    if slices is not None and slices.size is not None:
+        _, rows, columns = slices.order_of(grid, spec.axis_order)
+        shape = list(grid.shape)
+        shape[rows], shape[columns] = slices.size
+        grid = resize_grid(grid, shape)
     if spec.spacing is not None:
         voxels = math.prod(
             n * old / new

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.resampling import place
+from attention_maps.slice_relevance import SliceRelevance, slice_relevance
 from attention_maps.types import Grid, Image
 
 if TYPE_CHECKING:
@@ -78,6 +79,17 @@ class AttentionMap:
         result = replace(self, raw=raw, provenance=provenance)
         result.__dict__["image"] = Image(self.image.array / np.float32(largest), self.grid.affine)
         return result
+
+    def slice_relevance(self, axis: int | None = None) -> list[SliceRelevance]:
+        """How much each slice of the image matters.
+
+        Args:
+            axis: Axis of the image across the slices; None for the one with the largest spacing, k
+                where all are equal.
+        """
+        if axis is None:
+            axis = int(2 - np.argmax(np.round(self.grid.spacing[::-1], 4)))
+        return slice_relevance(self.image, axis)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the placed map, and its provenance as JSON beside it.

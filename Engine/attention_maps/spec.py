@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from attention_maps.errors import SpecError
 from attention_maps.input_size import FixedSize, InputSize, PerAxis
 from attention_maps.intensity import IntensityStep
+from attention_maps.slices import Slices
 from attention_maps.sliding_window import SlidingWindow
 from attention_maps.validation import Checked, Index, closest, describe_problems, plain, read_json
 
@@ -88,6 +89,10 @@ class ModelSpec(Checked):
     )
     sliding_window: SlidingWindow | None = Field(
         None, description="How windows lie and count, where there is a patch_size."
+    )
+
+    slices: Slices | None = Field(
+        None, description="How a network of pictures sees a volume; null = it sees no volumes."
     )
 
     output: Annotated[int, Field(strict=True)] | str | None = Field(
@@ -164,6 +169,8 @@ class ModelSpec(Checked):
             counts["orientation"] = 3
         if self.axis_order == "kji":  # pictures are rows first already
             counts["axis_order kji"] = 3
+        if self.slices is not None:
+            counts["slices"] = 3
         if len(set(counts.values())) < 2:
             return []
         found = ", ".join(f"{name} has {count}" for name, count in counts.items())
@@ -186,6 +193,12 @@ class ModelSpec(Checked):
                 f"'class_names', got {self.background}"
             )
         return problems
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Voxels per axis of the sliding window in the network's own order; () where there is none."""
+        size = self.patch_size or ()
+        return size[::-1] if self.axis_order == "kji" and len(size) == 3 else size
 
     def replace(self, **changes: Any) -> ModelSpec:
         """A copy with other values, checked like a new one."""

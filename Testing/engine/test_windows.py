@@ -224,7 +224,7 @@ def test_evidence_is_the_same_whether_it_is_kept_or_made_again(monkeypatch):
 def test_slices_of_a_volume():
     """A network of pictures sees a volume slice by slice: each slice as if it were alone."""
     net, image = Net(2).double(), image_of((5, 8, 12))
-    session = am.Explainer(net, image, spec={"patch_size": (8, 12), "spatial_dims": 3})
+    session = am.Explainer(net, image, spec={"slices": {"axis": "i"}})
     logits = session.answer().logits
     values = torch.from_numpy(image.array).double()
     expected = torch.stack([net(values[:, k][None])[0] for k in range(5)], 1)

@@ -72,8 +72,7 @@ def fuse(
 
 def seen(plan: Plan, inputs: torch.Tensor, view: View, model: LoadedModel) -> torch.Tensor:
     """(1, C, *spatial) of a volume as the network sees it in a view."""
-    part = plan.to_network(view.flip(plan.cut(inputs, view.start, plan.how.value)))
-    return part.to(model.device, model.dtype)
+    return plan.look(inputs, view).to(model.device, model.dtype)
 
 
 def network_weights(plan: Plan, like: torch.Tensor) -> torch.Tensor:

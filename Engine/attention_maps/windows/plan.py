@@ -17,6 +17,7 @@ from attention_maps.windows.tiling import Tiling, tile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from attention_maps.slices import Slices
     from attention_maps.spec import ModelSpec
 
 
@@ -49,7 +50,7 @@ class Plan:
             which sees it slice by slice.
         how: How windows lie and count.
         members: Number of networks whose answers are averaged.
-        through: Axis along which the slices of a network of pictures follow each other.
+        slices: How a network of pictures sees slices, which follow each other along the first axis.
 
     Attributes:
         weights: (*patch) how much each voxel of a window counts, float64.
@@ -62,12 +63,13 @@ class Plan:
         patch: Sequence[int],
         how: SlidingWindow,
         members: int = 1,
-        through: int = 0,
+        slices: Slices | None = None,
     ) -> None:
         self.shape = tuple(shape)
         self.how = how
         self.members = members
-        self.through = through if len(patch) < len(self.shape) else None
+        self.slices = slices
+        self.through = 0 if len(patch) < len(self.shape) else None
         weights = torch.from_numpy(blending_weights(patch, how.blending, how.style))
         self.weights = self.to_volume(weights)
         self.tiling: Tiling = tile(self.shape, self.weights.shape, how.overlap, how.style)
@@ -123,8 +125,10 @@ class Plan:
             for flips in self.mirrorings
         ]
 
-    def cut(self, tensor: torch.Tensor, start: Sequence[int], value: float = 0.0) -> torch.Tensor:
-        """A window of a tensor (..., *shape); `value` around the volume."""
+    def cut(
+        self, tensor: torch.Tensor, start: Sequence[int | None], value: float = 0.0
+    ) -> torch.Tensor:
+        """A window of a tensor (..., *shape), all of an axis for None; `value` around the volume."""
         inside, outside = self._overlap(start)
         index: Any = (..., *inside)
         part = tensor[index]
@@ -133,21 +137,54 @@ class Plan:
         pads = list(chain.from_iterable(reversed(outside)))
         return functional.pad(part, pads, value=value)
 
-    def add(self, total: torch.Tensor, start: Sequence[int], values: torch.Tensor) -> None:
+    def look(self, volume: torch.Tensor, view: View) -> torch.Tensor:
+        """(1, C, *spatial) of a volume (1, C, *shape) as the network sees it in a view."""
+        if self.slices is None:
+            return self.to_network(view.flip(self.cut(volume, view.start, self.how.value)))
+        around = self._slices_around(view).to(volume.device)
+        slab = self.cut(volume.index_select(2, around), (None, *view.start[1:]), self.how.value)
+        return self.slices.as_channels(view.flip(slab))
+
+    def look_back(self, total: torch.Tensor, view: View, gradient: torch.Tensor) -> None:
+        """Add the gradient of what the network saw in a view to that of the volume."""
+        if self.slices is None:
+            self.add(total, view.start, view.flip(self.to_volume(gradient)).to(total))
+            return
+        slab = view.flip(self.slices.from_channels(gradient)).to(total)
+        around = self._slices_around(view).to(total.device)
+        spread = total.new_zeros(*total.shape[:2], len(around), *total.shape[3:])
+        self.add(spread, (None, *view.start[1:]), slab)
+        total.index_add_(2, around, spread)
+
+    def _slices_around(self, view: View) -> torch.Tensor:
+        """Indices of a slice and its neighbors; the last one stands for those beyond the end."""
+        assert self.slices is not None
+        reach = self.slices.neighbors
+        near = torch.arange(-reach, reach + 1) + view.start[0]
+        return near.clamp(0, self.shape[0] - 1)
+
+    def add(self, total: torch.Tensor, start: Sequence[int | None], values: torch.Tensor) -> None:
         """Add a window's values (..., *patch) to a tensor (..., *shape); padding is dropped."""
         inside, outside = self._overlap(start)
         kept = tuple(
-            slice(low, n - high) for (low, high), n in zip(outside, self.patch, strict=True)
+            slice(low, values.shape[axis] - high)
+            for axis, (low, high) in enumerate(outside, start=values.ndim - len(outside))
         )
         target: Any = (..., *inside)
         source: Any = (..., *kept)
         total[target] += values[source]
 
-    def _overlap(self, start: Sequence[int]) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
+    def _overlap(
+        self, start: Sequence[int | None]
+    ) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
         """Where a window lies in the volume, and how far it reaches out at both ends."""
         inside, outside = [], []
         rows = zip(start, self.tiling.before, self.patch, self.shape, strict=True)
         for at, before, window, size in rows:
+            if at is None:
+                inside.append(slice(None))
+                outside.append((0, 0))
+                continue
             low, high = at - before, at - before + window
             inside.append(slice(max(low, 0), min(high, size)))
             outside.append((max(-low, 0), max(high - size, 0)))
@@ -162,10 +199,11 @@ def plan_of(spec: ModelSpec, shape: Sequence[int], members: int = 1) -> Plan | N
         shape: Voxels per axis of the network's input, the whole volume.
         members: Number of networks.
     """
-    if spec.patch_size is None:
+    one_by_one = spec.slices is not None and spec.slices.together == "no"
+    if spec.patch_size is None and not one_by_one:
         return None
-    patch = spec.patch_size[::-1] if spec.axis_order == "kji" else spec.patch_size
-    return Plan(shape, patch, spec.sliding_window or SlidingWindow(), members)
+    patch = spec.window or tuple(shape[1:])
+    return Plan(shape, patch, spec.sliding_window or SlidingWindow(), members, spec.slices)
 
 
 def _combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:

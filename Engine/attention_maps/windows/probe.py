@@ -137,7 +137,7 @@ class WindowProbe:
                 trace = model.run(window, [INPUT], tick=tick, member=view.member)
             seed = seeds.of(view).to(trace.logits)
             found = trace.gradients(seed, [INPUT], tick=tick, keep=False)[0]
-            plan.add(total, view.start, view.flip(plan.to_volume(found)).to(total))
+            plan.look_back(total, view, found)
         if guided and self._walk.views and not mode.gated:
             raise MethodError(
                 "Guided backpropagation found no ReLU or other activation function in this model; "
