@@ -91,15 +91,20 @@ def test_every_way_to_name_it(bundle, labels, scan, tmp_path):
     with zipfile.ZipFile(archive, "w") as target:
         for path in bundle.rglob("*.*"):
             target.write(path, f"blobs/{path.relative_to(bundle)}")
-    yaml = write_bundle(tmp_path / "yaml" / "blobs", suffix="yaml")
     for source in (
-        archive, yaml, yaml.parent, bundle / "configs", bundle / "models" / "model.pt",
+        archive, bundle.parent, bundle / "configs", bundle / "models" / "model.pt",
         bundle / "configs" / "inference.json",
     ):  # fmt: skip
         model = am.load_model(source, device="cpu")
         assert model.line.startswith("MONAI bundle Blobs")
     found = am.Explainer(am.load_model(archive, device="cpu"), scan).prediction.array
     np.testing.assert_array_equal(found, labels)
+
+
+def test_yaml(labels, scan, tmp_path):
+    pytest.importorskip("yaml")
+    model = am.load_model(write_bundle(tmp_path / "blobs", suffix="yaml"), device="cpu")
+    np.testing.assert_array_equal(am.Explainer(model, scan).prediction.array, labels)
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +290,7 @@ def test_classification(scan, tmp_path):
     root = write_bundle(tmp_path / "b", config, CLASSES)
     own = own_run(root, [str(scan[0])], config)
     model = am.load_model(root, device="cpu")
-    assert [info.shape for info in model.layers()][0][2:] == (12, 10, 8)
+    assert next(info.shape for info in model.layers())[2:] == (12, 10, 8)
     session = am.Explainer(model, scan)
     np.testing.assert_allclose(session.prediction, own.numpy(), atol=1e-6)
     result = session.explain(target="high")

@@ -195,7 +195,7 @@ def _placement(transforms: Any, config: dict[str, Any], foreground: str) -> list
     """Orientation, crop and resampling."""
     chain: list[Any] = []
     if config.get("orientation_ras", False):
-        chain.append(transforms.Orientationd(keys=IMAGE, axcodes="RAS"))
+        chain.append(transforms.Orientationd(keys=IMAGE, axcodes="RAS", labels=None))
     if config.get("crop_foreground", True):
         chain.append(
             transforms.CropForegroundd(
