@@ -196,7 +196,7 @@ class ModelSpec(Checked):
 
     @property
     def window(self) -> tuple[int, ...]:
-        """Voxels per axis of the sliding window in the network's own order; () where there is none."""
+        """Voxels per axis of the sliding window in the network's order; () where there is none."""
         size = self.patch_size or ()
         return size[::-1] if self.axis_order == "kji" and len(size) == 3 else size
 

@@ -11,7 +11,7 @@ from monai.inferers import sliding_window_inference
 import attention_maps as am
 from attention_maps.registry import methods
 from attention_maps.sliding_window import SlidingWindow
-from attention_maps.windows import passes, plan
+from attention_maps.windows import looks, passes, plan
 
 PATCH = (8, 10, 6)
 SHAPE = (17, 13, 11)
@@ -219,6 +219,47 @@ def test_evidence_is_the_same_whether_it_is_kept_or_made_again(monkeypatch):
         again = am.explain(net, image, names, "last", 1, spec=spec)
         for one, other in zip(kept, again, strict=True):
             np.testing.assert_array_equal(one.raw.array, other.raw.array)
+
+
+@pytest.mark.parametrize("at_once", [2, 4, 5])
+def test_several_windows_at_once_give_the_same(monkeypatch, at_once):
+    net, image = Net(), image_of()
+    spec = {"patch_size": PATCH, "sliding_window": {"mirror_axes": [0]}}
+    names = ["grad_cam", "hires_cam", "saliency"]
+    alone = am.explain(net, image, names, ["down", "last"], 1, spec=spec)
+    sizes = []
+    net.first.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    monkeypatch.setitem(looks.MOST_AT_ONCE, "cpu", at_once)
+    together = am.explain(net, image, names, ["down", "last"], 1, spec=spec)
+    assert max(sizes) == at_once
+    for one, other in zip(alone, together, strict=True):
+        assert relative(other.raw.array, one.raw.array) < 1e-5
+
+
+def test_fewer_windows_at_once_where_memory_runs_out(monkeypatch, caplog):
+    net, image = Net(), image_of()
+    expected = am.explain(net, image, layer="last", target=1, spec={"patch_size": PATCH})
+
+    def full(_, inputs):
+        if len(inputs[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    net.first.register_forward_pre_hook(full)
+    monkeypatch.setitem(looks.MOST_AT_ONCE, "cpu", 8)
+    found = am.explain(net, image, layer="last", target=1, spec={"patch_size": PATCH})
+    assert relative(found.raw.array, expected.raw.array) < 1e-5
+    assert "Not enough memory for 8 windows at once; going on with 4" in caplog.text
+
+
+def test_memory_that_does_not_suffice_for_one_window_is_said():
+    net = Net()
+
+    def full(_, inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    net.first.register_forward_pre_hook(full)
+    with pytest.raises(am.ModelRunError, match="ran out of memory.*device='cpu'"):
+        am.explain(net, image_of(), layer="last", spec={"patch_size": PATCH})
 
 
 def test_slices_of_a_volume():

@@ -12,7 +12,7 @@ from attention_maps.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from attention_maps.model import LoadedModel
+    from attention_maps.windows.looks import Looks
     from attention_maps.windows.plan import Plan, View
 
 
@@ -30,49 +30,37 @@ class Fused:
 
 
 def fuse(
-    model: LoadedModel,
-    plan: Plan,
+    looks: Looks,
     inputs: torch.Tensor,
     views: Sequence[View],
     *,
-    before: Callable[[View], None] | None = None,
+    after: Callable[[int], None] | None = None,
     replace: Any = None,
-    tick: Callable[[], None] | None = None,
 ) -> Fused:
     """Run a network through windows and blend what it gives, without gradients.
 
     Args:
-        model: The model.
-        plan: The windows.
+        looks: The model and its windows.
         inputs: (1, C, *shape) whole volume, on any device.
         views: Looks through windows; each window with all its mirrorings, or none of them.
-        before: Called before each view.
+        after: Called with the number of views that are done.
         replace: Functions by layer name that change a layer's output.
-        tick: Called before every operator.
     """
+    plan = looks.plan
     sums: dict[int, _Fusion] = {}
     activation = None
-    for view in views:
-        if before is not None:
-            before(view)
-        trace = model.run(
-            seen(plan, inputs, view, model), gradients=False, tick=tick, replace=replace,
-            member=view.member,
-        )  # fmt: skip
-        _check_size(plan, trace.logits)
-        activation = trace.activation
-        if view.member not in sums:
-            sums[view.member] = _Fusion(plan, trace.logits, inputs.device)
-        sums[view.member].add(view, plan.to_volume(trace.logits))
+    for done, look in enumerate(looks.over(inputs, views, replace=replace), start=1):
+        _check_size(plan, look.output)
+        activation, member = look.activation, look.view.member
+        if member not in sums:
+            sums[member] = _Fusion(plan, look.output, inputs.device)
+        sums[member].add(look.view, plan.to_volume(look.output))
+        if after is not None:
+            after(done)
     if not sums:
         raise ValueError("Expected at least one view.")
     output = sum(fusion.result() for fusion in sums.values()) / len(sums)
     return Fused(output, activation)  # type: ignore[arg-type]
-
-
-def seen(plan: Plan, inputs: torch.Tensor, view: View, model: LoadedModel) -> torch.Tensor:
-    """(1, C, *spatial) of a volume as the network sees it in a view."""
-    return plan.look(inputs, view).to(model.device, model.dtype)
 
 
 def network_weights(plan: Plan, like: torch.Tensor) -> torch.Tensor:

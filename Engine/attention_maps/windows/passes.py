@@ -10,7 +10,8 @@ from attention_maps.answer import Answer
 from attention_maps.logits import to_logits
 from attention_maps.tracing.trace import INPUT
 from attention_maps.types import Image
-from attention_maps.windows.fusion import Fused, fuse, network_weights, seen
+from attention_maps.windows.fusion import Fused, fuse, network_weights
+from attention_maps.windows.looks import Looks
 from attention_maps.windows.memory import room_for_activations
 from attention_maps.windows.probe import WindowProbe
 from attention_maps.windows.seeds import Seeds
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from attention_maps.registry import Method
     from attention_maps.tracing.layout import Layout
     from attention_maps.tracing.trace import Geometry
-    from attention_maps.windows.plan import Plan, View
+    from attention_maps.windows.plan import Plan
 
 
 class Windows:
@@ -64,7 +65,8 @@ class Windows:
 
     def _sample(self) -> torch.Tensor:
         """(1, C, *patch) of the first window."""
-        return seen(self.plan, self.inputs, self.plan.views(self.plan.starts[:1])[0], self.model)
+        first = self.plan.look(self.inputs, self.plan.views(self.plan.starts[:1])[0])
+        return first.to(self.model.device, self.model.dtype)
 
     def geometry(self, report: Progress) -> Geometry:
         """The layers of the network on one window."""
@@ -77,20 +79,7 @@ class Windows:
     def answer(self, names: Sequence[str], report: Progress) -> Answer:
         """What the network answers, fused from all windows."""
         if self._answer is None:
-            views = self.plan.views(self.plan.starts)
-            begin, end = report.fraction, 0.4
-            count = 0
-
-            def before(view: View) -> None:
-                nonlocal count
-                step = (end - begin) / len(views)
-                text = f"Running the network: window {count + 1} of {len(views)}"
-                report.stage(
-                    text, begin + step * count, begin + step * (count + 1), self.model.operators
-                )
-                count += 1
-
-            fused = fuse(self.model, self.plan, self.inputs, views, before=before, tick=report.tick)
+            fused = self._run_all(report)
             transform = self.to_logits(fused)
             self._answer = Answer(
                 fused.output if transform is None else transform(fused.output),
@@ -98,6 +87,23 @@ class Windows:
             )  # fmt: skip
             self._fused = fused
         return self._answer
+
+    def _run_all(self, report: Progress) -> Fused:
+        """Run the network through all windows."""
+        views = self.plan.views(self.plan.starts)
+        begin, step = report.fraction, (0.4 - report.fraction) / len(views)
+
+        def after(done: int) -> None:
+            start, operators = begin + step * done, self.model.operators
+            text = f"Running the network: window {min(done + 1, len(views))} of {len(views)}"
+            report.stage(text, start, start + step, operators)
+
+        after(0)
+        return fuse(self.looks(report), self.inputs, views, after=after)
+
+    def looks(self, report: Progress, at_once: int | None = None) -> Looks:
+        """What runs the network in windows."""
+        return Looks(self.model, self.plan, report.tick, at_once)
 
     def to_logits(self, fused: Fused) -> Any:
         """What makes logits of the fused output, None where it is logits."""
@@ -121,9 +127,10 @@ class Windows:
         layouts: dict[str, Layout] = {name: geometry.layouts[name] for name in names}  # type: ignore[misc]
         elements = {info.name: int(torch.Size(info.shape).numel()) for info in geometry.infos}
         room = room_for_activations(self.model, self.plan, self.inputs, geometry)
+        simple = not any(layout.parts for layout in layouts.values())
         walk = Walk(
-            self.model, self.plan, self.inputs, self.weight, views, seeds, layouts, elements, room,
-            report,
+            self.looks(report, batch_size if simple else 1), self.inputs, self.weight, views, seeds,
+            layouts, elements, room, report,
         )  # fmt: skip
         return WindowQuestion(self, walk, seeds, question, report, share, batch_size)
 
@@ -210,5 +217,5 @@ class WindowQuestion:
     ) -> WindowProbe:
         return WindowProbe(
             self._passes, self._question, self._seeds, self._walk, layer, member, evidence,
-            self._report, self._share(),
+            self._report, self._share(), self._batch_size,
         )  # fmt: skip

@@ -128,7 +128,7 @@ class Plan:
     def cut(
         self, tensor: torch.Tensor, start: Sequence[int | None], value: float = 0.0
     ) -> torch.Tensor:
-        """A window of a tensor (..., *shape), all of an axis for None; `value` around the volume."""
+        """A window of a tensor (..., *shape), None for all of an axis; `value` around it."""
         inside, outside = self._overlap(start)
         index: Any = (..., *inside)
         part = tensor[index]

@@ -11,7 +11,7 @@ from attention_maps.errors import MethodError
 from attention_maps.logits import without_leftover_axes
 from attention_maps.tracing.guided import GuidedMode
 from attention_maps.tracing.trace import INPUT
-from attention_maps.windows.fusion import Fused, fuse, seen
+from attention_maps.windows.fusion import Fused, fuse
 from attention_maps.windows.stitching import Stitcher
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class WindowProbe:
         evidence: Of that layer.
         progress: Where batches are reported.
         span: From where to where this takes the progress.
+        batch_size: Windows at once; None for as many as fit.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class WindowProbe:
         evidence: WindowEvidence | None,
         progress: Progress,
         span: tuple[float, float],
+        batch_size: int | None = None,
     ) -> None:
         self.inputs = passes.inputs
         self._passes = passes
@@ -62,6 +64,7 @@ class WindowProbe:
         self._evidence = evidence
         self._progress = progress
         self._span = span
+        self._looks = passes.looks(progress, batch_size)
 
     @property
     def channels(self) -> int:
@@ -115,29 +118,22 @@ class WindowProbe:
         if not views:  # the question meets no window
             empty = torch.zeros_like(passes.answer((), self._progress).logits)
             return Fused(empty, None)
-        return fuse(
-            passes.model, passes.plan, inputs, views, replace=replace, tick=self._progress.tick
-        )
+        return fuse(self._looks, inputs, views, replace=replace or None)
 
     def gradient(self, inputs: torch.Tensor, *, guided: bool = False) -> torch.Tensor:
         """Gradients of the scores with respect to volumes (N, C, *spatial)."""
         return torch.cat([self._gradient(row[None], guided) for row in inputs])
 
     def _gradient(self, inputs: torch.Tensor, guided: bool) -> torch.Tensor:
-        passes, seeds = self._passes, self._seeds
-        model, plan, tick = passes.model, passes.plan, self._progress.tick
+        passes, seeds, plan = self._passes, self._seeds, self._passes.plan
         if not seeds.constant and inputs is not passes.inputs:
             views = plan.views(plan.starts)
             seeds = passes.seeds(self._question, self._fuse(inputs, views, {}))
         total = torch.zeros_like(inputs)
         mode = GuidedMode()
-        for view in self._walk.views:
-            with mode if guided else contextlib.nullcontext():
-                window = seen(plan, inputs, view, model)
-                trace = model.run(window, [INPUT], tick=tick, member=view.member)
-            seed = seeds.of(view).to(trace.logits)
-            found = trace.gradients(seed, [INPUT], tick=tick, keep=False)[0]
-            plan.look_back(total, view, found)
+        with mode if guided else contextlib.nullcontext():
+            for look in self._looks.over(inputs, self._walk.views, names=[INPUT], seed=seeds.of):
+                plan.look_back(total, look.view, look.gradients[INPUT])
         if guided and self._walk.views and not mode.gated:
             raise MethodError(
                 "Guided backpropagation found no ReLU or other activation function in this model; "

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING
 
 import torch
 
 from attention_maps.algorithms.evidence import CHUNK_ELEMENTS, Evidence
-from attention_maps.windows.fusion import seen
 from attention_maps.windows.stitching import Stitcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from attention_maps.algorithms.evidence import Quantity
-    from attention_maps.model import LoadedModel
     from attention_maps.progress import Progress
     from attention_maps.registry import Stitch
     from attention_maps.tracing.layout import Layout
-    from attention_maps.windows.plan import Plan, View
+    from attention_maps.windows.looks import Look, Looks
+    from attention_maps.windows.plan import View
     from attention_maps.windows.seeds import Seeds
-
-logger = logging.getLogger(__name__)
 
 
 class Walk:
     """One question's windows.
 
     Args:
-        model: The model.
-        plan: All windows.
+        looks: The model and all windows.
         inputs: (1, C, *shape) whole volume.
         weight: (*shape) sum of the weights of all windows.
         views: Looks through the windows that the question meets.
@@ -44,8 +39,7 @@ class Walk:
 
     def __init__(
         self,
-        model: LoadedModel,
-        plan: Plan,
+        looks: Looks,
         inputs: torch.Tensor,
         weight: torch.Tensor,
         views: Sequence[View],
@@ -55,15 +49,17 @@ class Walk:
         room: float,
         report: Progress,
     ) -> None:
-        self.model = model
-        self.plan = plan
+        self.plan = looks.plan
         self.views = list(views)
         self.layouts = layouts
         self.weight = weight
+        self._looks = looks
         self._inputs = inputs
         self._seeds = seeds
         self._report = report
-        each = sum(elements[name] for name in layouts) * model.dtype.itemsize * len(self.views)
+        each = (
+            sum(elements[name] for name in layouts) * looks.model.dtype.itemsize * len(self.views)
+        )
         self.keeps_activations = each <= room
         self.keeps_gradients = 2 * each <= room
         self._kept: dict[tuple[View, str], torch.Tensor] = {}
@@ -74,45 +70,44 @@ class Walk:
     ) -> Iterator[tuple[View, torch.Tensor, torch.Tensor]]:
         """Activations and gradients of a layer, view by view, as (1, K, *grid)."""
         layout = self.layouts[layer]
-        for number, view in enumerate(views, start=1):
-            key = (view, layer)
-            activations = self._kept.get(key)
-            found = self._kept_gradients.get(key) if gradients else activations
-            if activations is None or found is None:
-                self._say(number, len(views), gradients)
-                made = self._run(view, layer, gradients=gradients)
-                activations, found = made[layer]
-            yield view, layout.to_grid(activations), layout.to_grid(found)
+        missing = [view for view in views if not self._keeps(view, layer, gradients=gradients)]
+        made = self._make(layer, missing, gradients=gradients)
+        for view in views:
+            if self._keeps(view, layer, gradients=gradients):
+                key = (view, layer)
+                values = self._kept[key]
+                slopes = self._kept_gradients[key] if gradients else values
+            else:
+                look = next(made)
+                values = look.activations[layer]
+                slopes = look.gradients[layer] if gradients else values
+            yield view, layout.to_grid(values), layout.to_grid(slopes)
 
-    def _say(self, number: int, count: int, gradients: bool) -> None:
-        what = "Following the answer back" if gradients else "Looking again"
-        operators = self.model.operators * (3 if gradients else 1)
-        start = self._report.fraction
-        self._report.stage(
-            f"{what}: window {number} of {count}", start, start + (0.98 - start) / count, operators
-        )
+    def _keeps(self, view: View, layer: str, *, gradients: bool) -> bool:
+        key = (view, layer)
+        return key in self._kept and (not gradients or key in self._kept_gradients)
 
-    def _run(
-        self, view: View, layer: str, *, gradients: bool
-    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """Run one view; all layers at once where they are kept."""
+    def _make(self, layer: str, views: Sequence[View], *, gradients: bool) -> Iterator[Look]:
+        """Run views; all layers at once where they are kept."""
         names = list(self.layouts) if self.keeps_activations else [layer]
-        tick = self._report.tick
-        trace = self.model.run(
-            seen(self.plan, self._inputs, view, self.model), names, gradients=gradients, tick=tick,
-            member=view.member,
-        )  # fmt: skip
-        values = [trace.layers[name].activations for name in names]
-        found = values
-        if gradients:
-            seed = self._seeds.of(view).to(trace.logits)
-            found = trace.gradients(seed, names, tick=tick, keep=False)
-        for name, activations, gradient in zip(names, values, found, strict=True):
-            if self.keeps_activations:
-                self._kept[view, name] = activations
-            if self.keeps_gradients and gradients:
-                self._kept_gradients[view, name] = gradient
-        return dict(zip(names, zip(values, found, strict=True), strict=True))
+        what = "Following the answer back" if gradients else "Looking again"
+        seed = self._seeds.of if gradients else None
+        self._say(what, 1, len(views), gradients)
+        looks = self._looks.over(self._inputs, views, names=names, seed=seed)
+        for number, look in enumerate(looks, start=2):
+            for name in names if self.keeps_activations else ():
+                self._kept[look.view, name] = look.activations[name]
+                if self.keeps_gradients and gradients:
+                    self._kept_gradients[look.view, name] = look.gradients[name]
+            yield look
+            if number <= len(views):
+                self._say(what, number, len(views), gradients)
+
+    def _say(self, what: str, number: int, count: int, gradients: bool) -> None:
+        operators = self._looks.model.operators * (3 if gradients else 1)
+        start = self._report.fraction
+        end = start + (0.98 - start) / max(1, count - number + 1)
+        self._report.stage(f"{what}: window {number} of {count}", start, end, operators)
 
 
 class WindowEvidence(Evidence):
