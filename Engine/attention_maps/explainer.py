@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attention_maps.errors import MethodError
+from attention_maps.errors import MethodError, ModelError
 from attention_maps.inputs import as_image
 from attention_maps.model import load_model
 from attention_maps.passes import WholeImage
+from attention_maps.places import as_mask
 from attention_maps.progress import Progress
 from attention_maps.registry import Method, find_method, split_options
+from attention_maps.resampling import mask_on_grid
 from attention_maps.run import Run
 from attention_maps.targets import expand_targets
 from attention_maps.tracing.trace import INPUT
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from attention_maps.answer import Answer
+    from attention_maps.estimate import Estimate
     from attention_maps.model import LoadedModel
     from attention_maps.passes import Passes
     from attention_maps.preprocessing import NetworkInput
@@ -43,18 +46,27 @@ class Explainer:
         image: An Image, a path, a list of paths (one per channel), or an array (C, *spatial).
         spec: What the network expects, where `model` is not loaded yet.
         device: Where it runs, where `model` is not loaded yet.
+        region: A mask (Image or path on any grid, array on the image's grid): windows that hold
+            nothing of it are not run, and nothing is predicted there. Only for models that see
+            the image in windows.
 
     Raises:
-        ImageError: If the image does not fit the network.
-        ModelError: If the model cannot be loaded.
+        ImageError: If the image does not fit the network, or the region is empty.
+        ModelError: If the model cannot be loaded, or takes no region.
     """
 
     def __init__(
-        self, model: Any, image: Any, *, spec: Any = None, device: str | torch.device = "auto"
+        self,
+        model: Any,
+        image: Any,
+        *,
+        spec: Any = None,
+        device: str | torch.device = "auto",
+        region: Any = None,
     ) -> None:
         self.model = load_model(model, spec, device)
         prepared = self.model.prepare(as_image(image, self.model.expected_input()[1]))
-        self._passes = _passes_of(self.model, prepared)
+        self._passes = _passes_of(self.model, prepared, region)
         self._lock = threading.RLock()
 
     @property
@@ -155,6 +167,18 @@ class Explainer:
             report.stage("Finding the layers", 0.0, 1.0, self.model.operators)
             return self._passes.geometry(report)
 
+    def estimate(self, layer: str | Sequence[str] = "auto") -> Estimate:
+        """What a question about layers will take; runs one window where nothing has run yet.
+
+        Args:
+            layer: As in `explain`.
+        """
+        with self._lock:
+            report = Progress(None)
+            geometry = self._passes.geometry(report)
+            names = self.model.resolve_layers(layer, geometry)
+            return self._passes.estimate(names)
+
     @property
     def field(self) -> Grid:
         """Grid of the network's input."""
@@ -166,11 +190,19 @@ class Explainer:
         return self._passes.source
 
 
-def _passes_of(model: LoadedModel, prepared: NetworkInput) -> Passes:
+def _passes_of(model: LoadedModel, prepared: NetworkInput, region: Any) -> Passes:
     """One pass over the whole image, or windows where the model has them."""
     plan = plan_of(model.spec, prepared.grid.shape, max(1, len(model.members)))
     if plan is None:
+        if region is not None:
+            raise ModelError(
+                f"Expected a model that sees the image in windows (`patch_size`), but '{model.name}"
+                "' sees it at once; leave out the region."
+            )
         return WholeImage(model, prepared)
+    if region is not None:
+        mask = mask_on_grid(as_mask(region, prepared.source), prepared.grid)
+        plan.limit(torch.from_numpy(mask))
     return Windows(model, prepared, plan)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attention_maps.algorithms.evidence import Evidence
 from attention_maps.answer import Answer
+from attention_maps.estimate import Estimate
 from attention_maps.geometry import affine_of_layer
 from attention_maps.logits import seed_of, to_logits
 from attention_maps.probe import NetworkProbe
@@ -78,6 +80,9 @@ class Passes(Protocol):
             share: From where to where the next piece of work takes the progress.
             batch_size: Inputs per batch; None for as many as fit.
         """
+
+    def estimate(self, names: Sequence[str]) -> Estimate:
+        """What a question about layers will take."""
 
     def layout(self, name: str) -> Layout | None:
         """How a layer lies in what the network sees at once."""
@@ -159,6 +164,14 @@ class WholeImage:
             values = trace.gradients(seed, names, tick=report.tick)
             found = dict(zip(names, values, strict=True))
         return WholeQuestion(self, trace, question, found, report, share, batch_size)
+
+    def estimate(self, names: Sequence[str]) -> Estimate:
+        """What a question about layers will take: all activations from the first layer on."""
+        geometry = self.model.geometry(self.tensor)
+        first = min((i for i, info in enumerate(geometry.infos) if info.name in names), default=0)
+        recorded = sum(math.prod(info.shape) for info in geometry.infos[first:])
+        size = self.tensor.numel() + recorded / 2  # every second layer works in place or is a view
+        return Estimate(1, size * self.model.dtype.itemsize, None, kept=True)
 
     def layout(self, name: str) -> Layout | None:
         """How a layer lies in the network's input."""

@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from attention_maps.answer import Answer
+    from attention_maps.types import Grid
 
 
-def mask_image(mask: Any, answer: Answer) -> Image:
-    """A user's mask with its place: an array without one lies on the explained image."""
+def as_mask(mask: Any, source: Grid) -> Image:
+    """A user's mask with its place: an array without one lies on the explained image, `source`."""
     if not isinstance(mask, np.ndarray | list) and not hasattr(mask, "detach"):
         return as_image(mask)
     array = np.asarray(mask)
-    if array.ndim == answer.source.ndim:
+    if array.ndim == source.ndim:
         array = array[None]
-    if array.shape[1:] != answer.source.shape:
+    if array.shape[1:] != source.shape:
         raise TargetError(
-            f"Expected a mask of the input image's shape {answer.source.shape}, got "
+            f"Expected a mask of the input image's shape {source.shape}, got "
             f"{np.shape(mask)}; pass an Image where the mask has a grid of its own."
         )
-    return Image(array, answer.source.affine)
+    return Image(array, source.affine)
 
 
 def voxel_at(ras: Sequence[float], answer: Answer) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 
 from attention_maps.classes import find_class
 from attention_maps.errors import TargetError
-from attention_maps.places import component_at, mask_image, position_text, voxel_at
+from attention_maps.places import as_mask, component_at, position_text, voxel_at
 from attention_maps.questions import Question, Term
 from attention_maps.types import Image
 
@@ -74,7 +74,7 @@ class RegionTarget:
             TargetError: If the mask is empty, outside the answer, or of another size.
         """
         _segmentation_only(self, answer)
-        mask = answer.to_grid(mask_image(self.mask, answer))
+        mask = answer.to_grid(as_mask(self.mask, answer.source))
         if not mask.any():
             raise TargetError(
                 "Expected a region of at least one voxel inside the network's field of view, got "

@@ -69,7 +69,7 @@ def network_weights(plan: Plan, like: torch.Tensor) -> torch.Tensor:
     weights = plan.weights.to(like)
     for start in plan.starts:
         plan.add(total, start, weights)
-    return total
+    return total.masked_fill_(total == 0, 1)  # where no window lies
 
 
 def _check_size(plan: Plan, output: torch.Tensor) -> None:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from attention_maps.estimate import Estimate
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attention_maps.model import LoadedModel
     from attention_maps.tracing.trace import Geometry
     from attention_maps.windows.plan import Plan
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 SMALL_RUN = 4 * 2**30
 LARGER_BY = 0.35
 WORST_SHARE_OF_FREE = 0.5
+BACKWARD = 0.6  # of a forward pass, from the answer to a layer halfway
 LIVE_LAYERS = 4  # outputs of the largest layer that a forward pass holds at once
 
 
@@ -27,6 +32,42 @@ def plain_bytes(model: LoadedModel, plan: Plan, inputs: torch.Tensor, geometry: 
     volumes = inputs.numel() * inputs.element_size() + voxels * wide * (geometry.classes + 2)
     largest = max((math.prod(info.shape) for info in geometry.infos), default=0)
     return volumes + LIVE_LAYERS * largest * model.dtype.itemsize
+
+
+def kept_bytes(
+    model: LoadedModel, plan: Plan, geometry: Geometry, names: Sequence[str], views: int
+) -> float:
+    """Bytes of the activations of layers in all views."""
+    sizes = {info.name: math.prod(info.shape) for info in geometry.infos}
+    return sum(sizes[name] for name in names) * views * float(model.dtype.itemsize)
+
+
+def estimate(
+    model: LoadedModel, plan: Plan, inputs: torch.Tensor, geometry: Geometry,
+    names: Sequence[str], seconds: float | None,
+) -> Estimate:  # fmt: skip
+    """What a question about the whole answer will take.
+
+    Args:
+        model: The model.
+        plan: The windows.
+        inputs: (1, C, *shape) whole volume.
+        geometry: The layers on one window.
+        names: Layers that are asked about.
+        seconds: One look takes so long; None where that is not known.
+    """
+    views = len(plan.views(plan.starts))
+    plain = plain_bytes(model, plan, inputs, geometry)
+    kept = kept_bytes(model, plan, geometry, names, views)
+    keeps = kept <= room_for_activations(model, plan, inputs, geometry)
+    graph = sum(math.prod(info.shape) for info in geometry.infos) * model.dtype.itemsize / 2
+    passes = 1 + (1 + BACKWARD) + (0 if keeps else 1)
+    return Estimate(
+        views,
+        plain + graph + (kept if keeps else 0),
+        None if seconds is None else seconds * views * passes,
+        keeps,
+    )
 
 
 def room_for_activations(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from attention_maps.answer import Answer
 from attention_maps.logits import to_logits
+from attention_maps.progress import Progress
 from attention_maps.tracing.trace import INPUT
 from attention_maps.types import Image
 from attention_maps.windows.fusion import Fused, fuse, network_weights
 from attention_maps.windows.looks import Looks
-from attention_maps.windows.memory import room_for_activations
+from attention_maps.windows.memory import estimate, room_for_activations
 from attention_maps.windows.probe import WindowProbe
 from attention_maps.windows.seeds import Seeds
 from attention_maps.windows.walk import Walk, WindowEvidence
@@ -20,10 +22,10 @@ from attention_maps.windows.walk import Walk, WindowEvidence
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from attention_maps.estimate import Estimate
     from attention_maps.model import LoadedModel
     from attention_maps.passes import Share
     from attention_maps.preprocessing import NetworkInput
-    from attention_maps.progress import Progress
     from attention_maps.questions import Question
     from attention_maps.registry import Method
     from attention_maps.tracing.layout import Layout
@@ -100,6 +102,15 @@ class Windows:
 
         after(0)
         return fuse(self.looks(report), self.inputs, views, after=after)
+
+    def estimate(self, names: Sequence[str]) -> Estimate:
+        """What a question about layers will take; one window is run to find the time."""
+        view, sample = self.plan.views(self.plan.starts)[:1], self._sample()
+        geometry = self.model.geometry(sample)
+        started = time.perf_counter()
+        list(self.looks(Progress(None), 1).over(self.inputs, view))
+        seconds = time.perf_counter() - started
+        return estimate(self.model, self.plan, self.inputs, geometry, names, seconds)
 
     def looks(self, report: Progress, at_once: int | None = None) -> Looks:
         """What runs the network in windows."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from attention_maps.errors import SpecError
+from attention_maps.errors import ImageError, SpecError
 from attention_maps.sliding_window import SlidingWindow
 from attention_maps.windows.blending import blending_weights
 from attention_maps.windows.tiling import Tiling, tile
@@ -53,6 +53,7 @@ class Plan:
         slices: How a network of pictures sees slices, which follow each other along the first axis.
 
     Attributes:
+        starts: First voxel of each window in the padded volume.
         weights: (*patch) how much each voxel of a window counts, float64.
         mirrorings: Axes of the volume along which each window is mirrored, the empty tuple first.
     """
@@ -73,6 +74,7 @@ class Plan:
         weights = torch.from_numpy(blending_weights(patch, how.blending, how.style))
         self.weights = self.to_volume(weights)
         self.tiling: Tiling = tile(self.shape, self.weights.shape, how.overlap, how.style)
+        self.starts = self.tiling.starts
         axes = [axis for axis in range(len(self.shape)) if axis != self.through]
         wrong = [axis for axis in how.mirror_axes if axis >= len(axes)]
         if wrong:
@@ -105,10 +107,19 @@ class Plan:
         kept = (n for axis, n in enumerate(self.patch) if axis != self.through)
         return tuple(kept)
 
-    @property
-    def starts(self) -> tuple[tuple[int, ...], ...]:
-        """First voxel of each window in the padded volume."""
-        return self.tiling.starts
+    def limit(self, region: torch.Tensor) -> None:
+        """Leave out windows that hold no voxel of a region, (*shape) bool.
+
+        Raises:
+            ImageError: If the region is empty.
+        """
+        starts = tuple(at for at in self.starts if bool(self.cut(region, at).any()))
+        if not starts:
+            raise ImageError(
+                "Expected a region that meets the network's field of view, got one without a voxel "
+                "in it; check its geometry."
+            )
+        self.starts = starts
 
     @property
     def views_per_window(self) -> int:

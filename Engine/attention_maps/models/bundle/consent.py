@@ -7,17 +7,20 @@ configuration (training, evaluators, file names) is not even handed to the parse
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import ConsentError
+from attention_maps.models.bundle.expressions import (
+    REFERENCE,
+    NotPlainError,
+    read_expression,
+)
 from attention_maps.models.bundle.harmless import known_component, outward_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-REFERENCE = re.compile(r"@(\w+(?:(?:::|#)\w+)*)")
 KEYWORDS = {"_target_", "_disabled_", "_requires_", "_desc_", "_mode_"}
 MODES = ("default", "callable")
 
@@ -47,63 +50,70 @@ def harmless(config: dict[str, Any], file: str) -> dict[str, Any]:
     Raises:
         ConsentError: With the first item that would execute something else.
     """
-    return {name: _plain(value, name, file) for name, value in config.items()}
+    return {name: _Checker(config, file).plain(value, name) for name, value in config.items()}
 
 
-def _plain(value: Any, where: str, file: str) -> Any:
-    if isinstance(value, dict):
-        return _plain_item(value, where, file)
-    if isinstance(value, list):
-        return [_plain(item, f"{where}::{n}", file) for n, item in enumerate(value)]
-    if isinstance(value, str) and value.startswith("$"):
-        return _plain_expression(value, where, file)
-    if isinstance(value, str) and value.startswith("%"):
-        raise _refusal(where, value, file)
-    return value
+class _Checker:
+    """Checks items of a configuration.
 
+    Args:
+        config: The configuration.
+        file: Where it comes from, for the message.
+    """
 
-def _plain_expression(text: str, where: str, file: str) -> Any:
-    """A reference, or a literal of Python: these two are read without evaluating anything."""
-    content = text[1:].strip()
-    if REFERENCE.fullmatch(content):
-        return content
-    try:
-        found = ast.literal_eval(content)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise _refusal(where, text, file) from None
-    if not _is_simple(found):
-        raise _refusal(where, text, file)
-    return found
+    def __init__(self, config: dict[str, Any], file: str) -> None:
+        self._config = config
+        self._file = file
 
+    def plain(self, value: Any, where: str) -> Any:
+        """A value in plain terms."""
+        if isinstance(value, dict):
+            return self._component(value, where)
+        if isinstance(value, list):
+            return [self.plain(item, f"{where}::{n}") for n, item in enumerate(value)]
+        if isinstance(value, str) and value.startswith("$"):
+            return self._expression(value, where)
+        if isinstance(value, str) and value.startswith("%"):
+            raise self._refusal(where, value)
+        return value
 
-def _is_simple(value: Any) -> bool:
-    """Numbers and plain words; no dict could become a call, no text a reference or expression."""
-    if isinstance(value, list | tuple):
-        return all(map(_is_simple, value))
-    if isinstance(value, str):
-        return not value.startswith(("$", "%", "@"))
-    return value is None or isinstance(value, bool | int | float)
+    def _expression(self, text: str, where: str) -> Any:
+        try:
+            found = read_expression(text[1:], self._config)
+        except NotPlainError:
+            raise self._refusal(where, text) from None
+        if isinstance(found, str) and found.startswith(("$", "%")):
+            raise self._refusal(where, text)
+        return self.plain(found, where)
 
-
-def _plain_item(item: dict[str, Any], where: str, file: str) -> dict[str, Any]:
-    odd = next((k for k in item if k.startswith("_") and k.endswith("_") and k not in KEYWORDS), "")
-    if odd:
-        raise _refusal(f"{where}::{odd}", item[odd], file)
-    plain = {key: _plain(value, f"{where}::{key}", file) for key, value in item.items()}
-    if "_target_" not in item:
+    def _component(self, item: dict[str, Any], where: str) -> dict[str, Any]:
+        odd = [k for k in item if k.startswith("_") and k.endswith("_") and k not in KEYWORDS]
+        if odd:
+            raise self._refusal(f"{where}::{odd[0]}", item[odd[0]])
+        plain = {key: self.plain(value, f"{where}::{key}") for key, value in item.items()}
+        if "_target_" not in item:
+            return plain
+        known = known_component(item["_target_"])
+        if known is None:
+            raise self._refusal(f"{where}::_target_", item["_target_"])
+        if item.get("_mode_", "default") not in MODES:
+            raise self._refusal(f"{where}::_mode_", item["_mode_"])
+        outward = outward_argument(plain)
+        if outward is not None:
+            raise self._refusal(f"{where}::{outward}", item[outward])
+        plain["_target_"] = known.target
+        if known.fetches:  # the bundle brings the weights
+            plain["pretrained"] = False
         return plain
-    known = known_component(item["_target_"])
-    if known is None:
-        raise _refusal(f"{where}::_target_", item["_target_"], file)
-    if item.get("_mode_", "default") not in MODES:
-        raise _refusal(f"{where}::_mode_", item["_mode_"], file)
-    outward = outward_argument(item)
-    if outward is not None:
-        raise _refusal(f"{where}::{outward}", item[outward], file)
-    plain["_target_"] = known.target
-    if known.fetches:  # the bundle brings the weights
-        plain["pretrained"] = False
-    return plain
+
+    def _refusal(self, where: str, what: Any) -> ConsentError:
+        shown = str(what)
+        shown = shown if len(shown) <= 100 else shown[:97] + "..."
+        return ConsentError(
+            f"'{self._file}' asks for code that is not known to be harmless: {where} is '{shown}'. "
+            "If you know where the model comes from, load it with trust=True (command line: "
+            "--trust)."
+        )
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -116,12 +126,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set):
         for item in value:
             yield from _texts(item)
-
-
-def _refusal(where: str, what: Any, file: str) -> ConsentError:
-    shown = str(what)
-    shown = shown if len(shown) <= 100 else shown[:97] + "..."
-    return ConsentError(
-        f"'{file}' asks for code that is not known to be harmless: {where} is '{shown}'. If you "
-        "know where the model comes from, load it with trust=True (command line: --trust)."
-    )

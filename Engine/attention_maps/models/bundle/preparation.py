@@ -164,7 +164,7 @@ def labels_of(
 
     Args:
         found: (1, *spatial) indices of classes, or (classes, *spatial) logits, probabilities, or
-            zeros and ones.
+            zeros and ones; (1, *spatial) of overlapping classes is a label map already.
         classes: Number of the network's output channels.
         activation: "softmax", "sigmoid", or None where nothing was applied.
         discrete: Whether labels, or zeros and ones, were made.
@@ -175,6 +175,8 @@ def labels_of(
     if not alone:
         index = found[0].round().long() if len(found) == 1 else found.argmax(0)
         return torch.tensor(values, dtype=torch.float32)[index.clamp(0, classes - 1)].numpy()
+    if len(found) == 1 < classes:
+        return found[0].round().numpy()
     border = 0.5 if activation or discrete else 0.0
     labels = torch.zeros(found.shape[1:])
     for channel, value in zip(found, values, strict=False):

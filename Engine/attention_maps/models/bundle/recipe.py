@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from attention_maps.models.bundle.harmless import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from attention_maps.models.bundle.files import BundleFiles
 
@@ -25,6 +27,10 @@ SILENT = ("SaveImage", "SaveImaged", "SaveClassificationd", "WriteFileMapping",
           "WriteFileMappingd", "DataStats", "DataStatsd")  # fmt: skip
 LOADED = "attention_maps_loads"
 CLOSEST = "as_closest_canonical"
+SCRIPTS = "scripts"
+DEVICES = ("device", "sw_device")
+# Arguments that MONAI no longer knows and that never changed what a network computes.
+REMOVED = {"SwinUNETR": ("img_size",)}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def _parser(files: BundleFiles, wanted: tuple[str, ...], trust: bool) -> Any:
     config |= {"bundle_root": str(files.root), "device": "cpu"}
     config["_meta_"] = copy.deepcopy(files.metadata)
     loads: list[dict[str, Any]] = []
-    config = {name: _without_files(value, loads) for name, value in config.items()}
+    config = {name: _adapted(value, loads) for name, value in config.items()}
     config[LOADED] = loads
     if not trust:
         config = harmless(needed_parts(config, (*wanted, LOADED)), files.config_file)
@@ -134,31 +140,63 @@ def _refuse_other_files(value: Any, where: str, file: str) -> None:
         harmless({where: value}, file)
 
 
-def _without_files(value: Any, loads: list[dict[str, Any]]) -> Any:
-    """Without transforms that load or save; what the loading ones were told is kept aside."""
+def _adapted(value: Any, loads: list[dict[str, Any]]) -> Any:
+    """Without transforms that load or save, on the CPU, in terms of the present MONAI.
+
+    What the loading ones were told is added to `loads`.
+    """
     if isinstance(value, list):
-        return [_without_files(item, loads) for item in value]
+        return [_adapted(item, loads) for item in value]
     if not isinstance(value, dict):
         return value
-    name = canonical_name(value.get("_target_", ""))
+    target = value.get("_target_", "")
+    name = canonical_name(target)
     if name in LOADERS:
         loads.append({key: value[key] for key in ("keys", CLOSEST) if key in value})
     if name in (*LOADERS, *SILENT):
         return {"_target_": "monai.transforms.Identity", "_disabled_": True}
-    return {key: _without_files(item, loads) for key, item in value.items()}
+    removed = REMOVED.get(str(target).rpartition(".")[2], ())
+    known = {key: item for key, item in value.items() if key not in removed}
+    return {
+        key: "cpu" if key in DEVICES and _is_expression(item) else _adapted(item, loads)
+        for key, item in known.items()
+    }
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("$")
 
 
 def _made(parser: Any, name: str, files: BundleFiles) -> Any:
     if parser.get(name) is None:
         return None
     try:
-        with quiet():
+        with quiet(), _importable(files.root):
             return parser.get_parsed_content(name)
     except Exception as error:  # whatever MONAI, or trusted code, raises
         cause = error.__cause__ or error
         raise ModelError(
             f"'{name}' of '{files.config_file}' cannot be made with this version of MONAI: {cause}"
         ) from error
+
+
+@contextlib.contextmanager
+def _importable(root: Path) -> Iterator[None]:
+    """With modules of the bundle itself, which trusted expressions import as `scripts`."""
+    own = str(root.resolve())
+    before = {name: sys.modules.pop(name) for name in _scripts()}
+    sys.path.insert(0, own)
+    try:
+        yield
+    finally:
+        sys.path.remove(own)
+        for name in _scripts():
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _scripts() -> list[str]:
+    return [name for name in sys.modules if name == SCRIPTS or name.startswith(f"{SCRIPTS}.")]
 
 
 def _listed(value: Any) -> list[str]:
