@@ -192,6 +192,17 @@ def test_overlapping_classes(scan, tmp_path):
     assert session.model.spec.activation == "sigmoid"
 
 
+def test_labels_that_the_bundle_makes_of_overlapping_classes(scan, tmp_path):
+    """As the BraTS bundle does, by an expression that needs consent."""
+    merge = {"_target_": "Lambdad", "keys": "pred", "func": "$lambda x: (x * torch.tensor("
+             "[2, 1, 4]).view(3, 1, 1, 1)).max(0, keepdim=True).values"}  # fmt: skip
+    post = {"_target_": "Compose", "transforms": [*SIGMOID, merge]}
+    config = changed(SEGMENTATION, postprocessing=post)
+    share, session = agreement(tmp_path / "b", scan, config, trust=True)
+    assert share >= AGREEMENT
+    assert set(np.unique(session.prediction.array)) <= {0, 1, 2, 4}
+
+
 def test_one_channel_and_no_way_back(scan, tmp_path):
     """Labels stay on the resampled voxels in MONAI's own run; ours come back by their place."""
     config = changed(

@@ -6,14 +6,17 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 
 import attention_maps as am
 from attention_maps.errors import ConsentError, ModelError
 from attention_maps.models.bundle.consent import harmless, needed_parts
+from attention_maps.models.bundle.expressions import NotPlainError, read_expression
 from attention_maps.models.bundle.harmless import known_component
 from monai_bundles import SEGMENTATION, UNET, changed, write_bundle
 
@@ -81,7 +84,7 @@ def traps(marker):
             before("$" + repr(call)), "preprocessing::transforms::0 is '${",
         ),
         "literal that becomes an expression": (
-            before("$" + repr([f"${python}"])), "preprocessing::transforms::0 is '$[",
+            before("$" + repr([f"${python}"])), "preprocessing::transforms::0::0 is '$__import__",
         ),
         "macro": ({**before("%evil"), "evil": [call]}, "os.system"),
         "macro of a macro": (
@@ -161,6 +164,68 @@ def test_plain_expressions_need_no_consent(bundle):
     model = am.load_model(bundle, device="cpu")
     assert model.spec.patch_size == (16, 16, 8)
     assert model.spec.sliding_window.overlap == 0.5
+
+
+CONFIG = {"a": 3, "b": [1.5, 2], "c": {"d": "@a"}, "e": "$@c::d + 1", "f": {"_target_": "UNet"},
+          "loop": "$@loop + 1", "x": "text"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@a", "@a"),
+        (" @c::d ", "@c::d"),
+        ("@a + 1", 4),
+        ("@e * 2", 8),
+        ("@c#d", "@c#d"),
+        ("[1.5, 1.5] if @a > 2 else [3.0]", [1.5, 1.5]),
+        ("@b + [len(@b)]", [1.5, 2, 2]),
+        ("(-@a, not @a, None, 'x')", [-3, False, None, "x"]),
+        ("@b * 2", [1.5, 2, 1.5, 2]),
+        ("[@f, 1]", [{"_target_": "UNet"}, 1]),
+        ("@x + '/eval'", "text/eval"),
+        ("7 // 2 + 7 % 4 - 1 / 2", 5.5),
+        ("torch.float32", torch.float32),
+        ("np.uint8", np.uint8),
+        ("monai.utils.CommonKeys.IMAGE", "image"),
+    ],
+)
+def test_expressions_that_are_read(text, expected):
+    assert read_expression(text, CONFIG) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print(1)", "@a.bit_length()", "@f.x", "[i for i in @b]", "lambda: 1", "@a ** 9",
+        "@loop", "@loop + 0", "@missing + 1", "@f + @f", "1 if @f else 2", "'%s' % @a",
+        "[0] * 10000000", "__import__('os')", "a := 1", "1 +", "{1: 2}", "{1}", "b'x'", "f'{1}'",
+        "len", "len(@b, 1)", "len(@f)", "@b[0]", "1 < 2 < 3", "torch.load", "torch.float128",
+        "monai.utils.CommonKeys.mro", "1 / 0", "_reference_0", "'a' + 1",
+    ],
+)  # fmt: skip
+def test_expressions_that_are_not(text):
+    if text == "@loop":
+        assert read_expression(text, CONFIG) == "@loop"
+        text = "[@loop]"
+    with pytest.raises(NotPlainError):
+        read_expression(text, CONFIG)
+
+
+def test_modules_of_a_trusted_bundle(bundle, marker):
+    """They are found as `scripts`, as where MONAI runs the bundle in its folder."""
+    (bundle / "scripts").mkdir()
+    (bundle / "scripts" / "__init__.py").touch()
+    code = "from monai.networks.nets import UNet\n\nclass Mine(UNet):\n    pass\n"
+    (bundle / "scripts" / "net.py").write_text(code)
+    before = set(sys.modules), list(sys.path)
+    rewrite(bundle, network_def={**UNET, "_target_": "scripts.net.Mine"})
+    with pytest.raises(ConsentError, match=r"scripts\.net\.Mine"):
+        am.load_model(bundle, device="cpu")
+    model = am.load_model(bundle, device="cpu", trust=True)
+    assert model.network.name == "Mine"
+    assert not {name for name in set(sys.modules) - before[0] if name.startswith("scripts")}
+    assert sys.path == before[1]
 
 
 def test_yaml_makes_no_objects(bundle, marker):
