@@ -15,11 +15,24 @@ from attention_maps.cli.destinations import (
     refuse_inputs,
     with_json,
 )
-from attention_maps.cli.options import AsJson, Debug, Device, ModelFile, Quiet, Spec
+from attention_maps.cli.options import (
+    AsJson,
+    Checkpoint,
+    Configuration,
+    Debug,
+    Device,
+    Folds,
+    ModelFile,
+    Quiet,
+    Spec,
+    Trust,
+    load_options,
+)
 from attention_maps.cli.output import note, print_json, progress_bar
 from attention_maps.cli.questions import Asked, read_options, read_question
 from attention_maps.cli.report import record_of, show
 from attention_maps.cli.running import command
+from attention_maps.cli.slices import write_slices
 
 if TYPE_CHECKING:
     from attention_maps.result import AttentionMap
@@ -116,17 +129,36 @@ def explain_image(
                      help="Overview as .png, .jpg, .pdf or .svg; a folder where there are several "
                      "maps."),
     ] = None,
+    slices: Annotated[
+        Path | None,
+        typer.Option("--slices", metavar="CSV", rich_help_panel=SAVED,
+                     help="Table of how much each slice of the image matters, one map after the "
+                     "other."),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option("--mask", rich_help_panel=SAVED, help="Mask to outline in the figure."),
     ] = None,
     spec: Spec = None,
     device: Device = "auto",
+    configuration: Configuration = None,
+    folds: Folds = None,
+    checkpoint: Checkpoint = None,
+    trust: Trust = False,
+    previous_stage: Annotated[
+        Path | None,
+        typer.Option("--previous-stage", metavar="LABELS", rich_help_panel="Model",
+                     help="Label map of a cascade's first stage; default: it is computed."),
+    ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option("--within", metavar="MASK", rich_help_panel="Model",
+                     help="Run only windows that meet this mask; nothing is predicted elsewhere."),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", min=1, rich_help_panel="Model",
-                     help="Inputs at once in methods that run the network many times; default: as "
-                     "many as fit."),
+                     help="Inputs or windows at once; default: as many as fit."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -143,48 +175,63 @@ def explain_image(
         several = asked.count * len(layers) * len(names) > 1 or "all" in layers or top is not None
         maps_to = plan(output, "--output", MAP_SUFFIXES, several)
         figures_to = plan(figure, "--figure", FIGURE_SUFFIXES, several)
-        inputs = [model, *image, region, mask, *_sidecars(model, spec)]
+        inputs = [model, *image, region, mask, previous_stage, within, *_sidecars(model, spec)]
+        if slices is not None:
+            refuse_inputs([slices], inputs)
         if maps_to is not None and not maps_to.folder:
             refuse_inputs(with_json(maps_to.path), inputs)
         if figures_to is not None and not figures_to.folder:
             refuse_inputs([figures_to.path], inputs)
-        for path in (region, mask):
+        for path in (region, mask, previous_stage, within):
             if path is not None and not path.exists():
                 raise FileNotFoundError(f"Expected a mask, but '{path}' does not exist.")
         options = read_options(option or [], names)
+        chosen = load_options(configuration, folds, checkpoint, trust=trust)
+        chosen["previous_stage"] = previous_stage
         with progress_bar(quiet) as report:
             scan, outlined, maps = _explain(
-                (model, spec, device), image, mask, asked, report,
+                (model, spec, device, chosen, within), image, mask, asked, report, quiet,
                 {"method": names, "layer": layers, "batch_size": batch_size, **options},
             )  # fmt: skip
         files = _save(maps, maps_to, inputs)
         figures = _draw(maps, figures_to, scan, outlined, inputs)
+        if slices is not None:
+            write_slices(maps, slices)
+            note(f"Slices: {slices}", quiet)
         if as_json:
             print_json(record_of(maps, files, figures))
             return
         show(maps, files)
         for path in figures:
             note(f"Figure: {path}", quiet)
-        if not files and not figures:
+        if not files and not figures and slices is None:
             note("Nothing was saved; --output map.nii.gz or --figure map.png does.", quiet)
 
 
 def _explain(
-    model: tuple[Path, str | None, str],
+    model: tuple[Path, str | None, str, dict[str, Any], Path | None],
     paths: list[Path],
     mask_path: Path | None,
     asked: Asked,
     report: Any,
+    quiet: bool,
     how: dict[str, Any],
 ) -> tuple[Image, Image | None, list[AttentionMap]]:
     """The image, the mask for outlines, and all maps."""
     from attention_maps.explainer import Explainer
     from attention_maps.image_io import read_image
+    from attention_maps.model import load_model
 
-    source, spec, device = model
+    source, spec, device, chosen, within = model
     scan = read_image(list(paths))
     mask = None if mask_path is None else read_image(mask_path)
-    session = Explainer(source, scan, spec=spec, device=device)
+    loaded = load_model(source, spec, device, **chosen)
+    session = Explainer(loaded, scan, region=within)
+    if loaded.line:
+        note(loaded.line, quiet)
+    if loaded.spec.patch_size is not None:
+        layers = [name for name in how["layer"] if name != "all"] or "auto"
+        note(str(session.estimate(layers)), quiet)
     maps = session.explain(target=asked.resolve(session.answer), progress=report, **how)
     assert isinstance(maps, list)
     return scan, mask, maps

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.options import AsJson, Debug, Device, ModelFile, Quiet, Spec
+from attention_maps.cli.options import (
+    AsJson,
+    Checkpoint,
+    Configuration,
+    Debug,
+    Device,
+    Folds,
+    ModelFile,
+    Quiet,
+    Spec,
+    Trust,
+    load_options,
+)
 from attention_maps.cli.output import Column, print_json, print_table
 from attention_maps.cli.running import command
 
@@ -37,6 +49,10 @@ def layers(
     ] = None,
     spec: Spec = None,
     device: Device = "auto",
+    configuration: Configuration = None,
+    folds: Folds = None,
+    checkpoint: Checkpoint = None,
+    trust: Trust = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,7 +65,8 @@ def layers(
     with command(debug=debug, quiet=quiet):
         from attention_maps.model import load_model
 
-        loaded = load_model(model, spec, device)
+        chosen = load_options(configuration, folds, checkpoint, trust=trust)
+        loaded = load_model(model, spec, device, **chosen)
         infos = loaded.layers(list(image) if image else None)
         marks = _automatic(loaded)
         if as_json:
@@ -75,7 +92,7 @@ def layers(
         columns: list[Column] = [(heading, "left") for heading in headings]
         count = sum(info.explainable for info in infos)
         print_table(
-            columns, rows, title=f"{loaded.name}, {loaded.network.kind}",
+            columns, rows, title=loaded.line or f"{loaded.name}, {loaded.network.kind}",
             caption=f"{count} of {len(infos)} can be explained",
         )  # fmt: skip
 
