@@ -212,7 +212,7 @@ def test_nothing_that_plans_name_is_executed(root, tmp_path, key):
     target = architecture if key == "network_class_name" else architecture["arch_kwargs"]
     target[key] = "subprocess.Popen"
     (folder / "plans.json").write_text(json.dumps(plans))
-    with pytest.raises(am.ModelError, match=r"'subprocess.Popen', which is not nnU-Net's"):
+    with pytest.raises(am.ConsentError, match=r"'subprocess.Popen', which is not nnU-Net's"):
         am.load_model(folder)
 
 

@@ -11,8 +11,8 @@ ModelFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="TorchScript file (.pt, .ts), torch.export file (.pt2), nnU-Net v2 results folder, MONAI "
-        "bundle (folder, .zip, .ts).",
+        help="TorchScript file (.pt, .ts), torch.export file (.pt2), nnU-Net v2 results folder, "
+        "MONAI bundle (folder, .zip, .ts).",
     ),
 ]
 Spec = Annotated[

@@ -8,7 +8,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.errors import ModelError
+from attention_maps.errors import ConsentError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
     """Refuse plans that name classes of other packages, unless the person trusts them.
 
     Raises:
-        ModelError: If they do.
+        ConsentError: If they do.
     """
     if trust:
         return
@@ -64,7 +64,7 @@ def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
     ]
     for name, allowed in named:
         if not name.startswith(allowed):
-            raise ModelError(
+            raise ConsentError(
                 f"The plans of this model ask for '{name}', which is not nnU-Net's: loading it "
                 "would execute code of that package. Load it with trust=True (command line: "
                 "--trust) if you know where the model comes from."
