@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REFERENCE = re.compile(r"@(\w+(?:(?:::|#)\w+)*)")
-LARGEST = 10_000  # length of a list or text that is multiplied
+LARGEST = 10_000  # length of a list or text that is made
 DEEPEST = 20  # references to references
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
@@ -63,7 +63,7 @@ def read_expression(text: str, config: dict[str, Any], depth: int = 0) -> Any:
     try:
         tree = ast.parse(REFERENCE.sub(rename, text), mode="eval")
         return _Reader(config, names, depth).read(tree.body)
-    except (SyntaxError, ArithmeticError, TypeError, MemoryError, RecursionError) as error:
+    except (SyntaxError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
         raise NotPlainError(str(error)) from error
 
 
@@ -116,11 +116,11 @@ class _Reader:
             raise NotPlainError(type(kind).__name__)
         if isinstance(kind, ast.Mod) and isinstance(left, str):
             raise NotPlainError("formats text")
-        if isinstance(kind, ast.Mult):
-            sizes = [len(v) if isinstance(v, str | list) else 1 for v in (left, right)]
-            counts = [v for v in (left, right) if isinstance(v, int)]
-            if max(sizes) > 1 and max(sizes) * max(counts, default=1) > LARGEST:
-                raise NotPlainError("too long")
+        sizes = [len(value) for value in (left, right) if isinstance(value, str | list)]
+        if sizes and isinstance(kind, ast.Mult):
+            sizes.append(sizes[0] * max(v for v in (left, right) if isinstance(v, int)))
+        if sum(sizes) > LARGEST:
+            raise NotPlainError("too long")
         return OPERATORS[type(kind)](left, right)
 
     def _item(self, reference: str) -> Any:
