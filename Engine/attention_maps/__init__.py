@@ -34,6 +34,7 @@ _HOME = {
     "ImageError": "errors",
     "SpecError": "errors",
     "ModelError": "errors",
+    "ConsentError": "errors",
     "LayerError": "errors",
     "MethodError": "errors",
     "TargetError": "errors",

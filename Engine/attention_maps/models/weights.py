@@ -41,9 +41,9 @@ def read_weights(path: Path, *, trust: bool = False) -> Any:
         if trust:
             return torch.load(path, map_location="cpu", weights_only=False)
         raise ConsentError(
-            f"'{path}' holds more than weights and numbers ({_reason(str(error))}), and loading "
-            "it would execute code. If you know where it comes from, load it with trust=True "
-            "(command line: --trust)."
+            f"'{path}' is refused: it holds more than weights and numbers "
+            f"({_reason(str(error))}), and loading it would execute code. If you know where it "
+            "comes from, load it with trust=True (command line: --trust)."
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise ModelError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attention_maps.errors import ModelError
+from attention_maps.models.archives import unpacked
 from attention_maps.models.base import Loaded, ModelKind, register_kind
 from attention_maps.models.bundle.consent import harmless
 from attention_maps.models.bundle.describing import spec_of
@@ -20,7 +21,6 @@ from attention_maps.models.bundle.loading import BundleNetwork
 from attention_maps.models.bundle.preparation import PRED, BundlePreparation
 from attention_maps.models.bundle.recipe import IMAGE, Recipe, monai, quiet
 from attention_maps.models.file_kinds import zip_names
-from attention_maps.models.nnunet.folders import unpacked
 from attention_maps.models.weights import read_weights
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import ModelError
+from attention_maps.models.archives import unpacked
 from attention_maps.models.file_kinds import is_torchscript_archive, zip_names
-from attention_maps.models.nnunet.folders import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

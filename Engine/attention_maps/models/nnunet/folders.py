@@ -7,15 +7,12 @@ nnU-Net v2 keeps `Dataset*/Trainer__Plans__configuration/` with dataset.json, pl
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-import weakref
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import ModelError
+from attention_maps.models.archives import unpacked
 from attention_maps.models.file_kinds import zip_names
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ PREFERRED = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
 LEVELS_BELOW = 4
 LEVELS_ABOVE = 3
-LARGEST_UNPACKED = 64 * 2**30
 
 
 @dataclass(frozen=True)
@@ -166,44 +162,3 @@ def _below(folder: Path, levels: int) -> Iterable[Path]:
             yield child
         elif not child.name.startswith((".", "fold_")):
             yield from _below(child, levels - 1)
-
-
-class _Unpacked:
-    """A folder of temporary files that goes with the program."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="attention-maps-model-"))
-        self._finalizer = weakref.finalize(self, shutil.rmtree, self.folder, True)
-
-
-_UNPACKED: dict[tuple[str, int, int], _Unpacked] = {}
-
-
-def unpacked(path: Path) -> Path:
-    """A folder with what a zip archive holds; unpacked once, removed at the program's end.
-
-    Raises:
-        ModelError: If it is too large, or a name in it leads outside.
-    """
-    state = path.stat()
-    key = (str(path.resolve()), state.st_mtime_ns, state.st_size)
-    if key in _UNPACKED:
-        return _UNPACKED[key].folder
-    made = _Unpacked()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-            if size > LARGEST_UNPACKED:
-                raise ModelError(
-                    f"'{path}' unpacks to {size / 2**30:.0f} GiB; unpack it yourself and name the "
-                    "folder."
-                )
-            for item in archive.infolist():
-                target = (made.folder / item.filename).resolve()
-                if not target.is_relative_to(made.folder.resolve()):
-                    raise ModelError(f"'{path}' holds '{item.filename}', which leads outside.")
-                archive.extract(item, made.folder)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ModelError(f"The archive '{path}' cannot be unpacked: {error}.") from error
-    _UNPACKED[key] = made
-    return made.folder

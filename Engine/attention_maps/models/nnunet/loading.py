@@ -41,7 +41,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     handler = nnunet("utilities.plans_handling.plans_handler")
     plans = handler.PlansManager(plans_json)
     folds = _folds(chosen, options.folds)
-    checkpoints = [read_checkpoint(chosen.checkpoint(f, options.checkpoint)) for f in folds]
+    files = [chosen.checkpoint(fold, options.checkpoint) for fold in folds]
+    checkpoints = [read_checkpoint(file, trust=options.trust) for file in files]
     name = checkpoints[0]["init_args"]["configuration"]
     configuration = plans.get_configuration(name)
     check_plans(configuration.configuration["architecture"], trust=options.trust)
