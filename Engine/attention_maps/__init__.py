@@ -35,6 +35,7 @@ _HOME = {
     "SpecError": "errors",
     "ModelError": "errors",
     "ConsentError": "errors",
+    "ConsentError": "errors",
     "LayerError": "errors",
     "MethodError": "errors",
     "TargetError": "errors",

@@ -27,6 +27,28 @@ def is_console(document: str) -> bool:
     return any(re.search(r"\b(slicer|logic)\.", code) for code in snippets(document, "python"))
 
 
+def make_other_kinds(folder: Path, page: str, net: nn.Module) -> None:
+    """Write the models of other kinds that a page speaks of.
+
+    Args:
+        folder: Where they go.
+        page: The page.
+        net: Module of the model.
+    """
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if "spleen_ct_segmentation" in text:
+        from monai_bundles import METADATA, SEGMENTATION, UNET, changed, write_bundle
+
+        config = changed(SEGMENTATION, network_def={**UNET, "out_channels": 2})
+        metadata = json.loads(json.dumps(METADATA))
+        names = {"channel_def": {"0": "background", "1": "spleen"}}
+        metadata["network_data_format"]["outputs"]["pred"] = names
+        write_bundle(folder / "spleen_ct_segmentation", config, metadata)
+    if "exported.pt2" in text:
+        example = torch.zeros(1, 1, 32, 32, 32)
+        torch.export.save(torch.export.export(net, (example,)), folder / "exported.pt2")
+
+
 def make_files(folder: Path, **changes: object) -> nn.Module:
     """Write model.pt with its sidecar, t1.nii.gz and a mask, and return the model's module.
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import attention_maps as am
 import attention_maps.errors
 from attention_maps.cli import app
-from documents import PAGES, ROOT, is_console, make_files, snippets
+from documents import PAGES, ROOT, is_console, make_files, make_other_kinds, snippets
 from spec_table import spec_tables, tables_in_page
 
 PYTHON_PAGES = [page for page in PAGES if snippets(page, "python") and not is_console(page)]
@@ -35,13 +35,14 @@ def folder(tmp_path, monkeypatch):
 def test_python_runs(page, folder):
     """From top to bottom, as a reader would paste it."""
     namespace = {"net": make_files(folder, **QUICK)}
+    make_other_kinds(folder, page, namespace["net"])
     for code in snippets(page, "python"):
         exec(compile(code, page, "exec"), namespace)
 
 
 @pytest.mark.parametrize("page", SHELL_PAGES)
 def test_command_lines_run(page, folder):
-    make_files(folder, **QUICK)
+    make_other_kinds(folder, page, make_files(folder, **QUICK))
     for name in ("traced.pt", "traced.json"):
         source = folder / name.replace("traced", "model")
         (folder / name).write_bytes(source.read_bytes())
