@@ -39,7 +39,8 @@ def make_other_kinds(folder: Path, page: str, net: nn.Module) -> None:
     if "spleen_ct_segmentation" in text:
         from monai_bundles import METADATA, SEGMENTATION, UNET, changed, write_bundle
 
-        config = changed(SEGMENTATION, network_def={**UNET, "out_channels": 2})
+        coarse = json.loads(json.dumps(SEGMENTATION).replace("[1.4, 1.3, 1.5]", "[4, 4, 4]"))
+        config = changed(coarse, network_def={**UNET, "out_channels": 2})
         metadata = json.loads(json.dumps(METADATA))
         names = {"channel_def": {"0": "background", "1": "spleen"}}
         metadata["network_data_format"]["outputs"]["pred"] = names
