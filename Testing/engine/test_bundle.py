@@ -180,7 +180,7 @@ def test_two_items_that_are_joined(two, tmp_path):
 SIGMOID = [
     {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
     {"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "orig_keys": "image",
-     "nearest_interp": False},
+     "nearest_interp": False, "meta_keys": "pred_meta_dict", "orig_meta_keys": "image_meta_dict"},
     {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
 ]  # fmt: skip
 
@@ -382,16 +382,54 @@ def test_options(bundle, tmp_path):
         am.load_model(root, checkpoint="no")
 
 
-def test_without_a_configuration_the_metadata_remain(script, tmp_path):
-    path = tmp_path / "model.ts"
+def only_metadata(script, path, change):
     with zipfile.ZipFile(script) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
+            text = source.read(name)
+            if name.endswith("metadata.json"):
+                text = change(json.loads(text))
             if not name.endswith("inference.json"):
-                target.writestr(name, source.read(name))
-    model = am.load_model(path, device="cpu")
+                target.writestr(name, text)
+    return path
+
+
+def test_without_a_configuration_the_metadata_remain(script, tmp_path):
+    def change(metadata):
+        metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] = [16, 16, 8]
+        return json.dumps(metadata)
+
+    model = am.load_model(only_metadata(script, tmp_path / "model.ts", change), device="cpu")
     assert model.spec.class_names == ("background", "rim", "core")
+    assert model.spec.patch_size == (16, 16, 8)
     assert model.preparation is None
     assert model.network.kind == "TorchScript"
+
+
+def test_metadata_of_others_are_none_of_ours(script, tmp_path):
+    path = only_metadata(script, tmp_path / "model.ts", lambda _: json.dumps({"author": "x"}))
+    model = am.load_model(path, device="cpu")
+    assert model.line == ""
+    assert model.spec.class_names is None
+
+
+def test_arguments_that_do_not_fit_here(scan, labels, tmp_path):
+    """A fixed device, a lost affine, an argument of an older MONAI."""
+    chain = json.loads(json.dumps(SEGMENTATION["preprocessing"]["transforms"]))
+    chain[-1] |= {"device": "cuda:3", "track_meta": False}
+    inferer = {**SEGMENTATION["inferer"], "sw_device": "$torch.device('cuda:0')"}
+    config = changed(
+        SEGMENTATION, inferer=inferer,
+        preprocessing={"_target_": "Compose", "transforms": chain},
+    )  # fmt: skip
+    model = am.load_model(write_bundle(tmp_path / "b", config), device="cpu")
+    np.testing.assert_array_equal(am.Explainer(model, scan).prediction.array, labels)
+    swin = {"_target_": "SwinUNETR", "img_size": [96, 96, 96], "in_channels": 1,
+            "out_channels": 2, "feature_size": 12}  # fmt: skip
+    root = write_bundle(tmp_path / "swin")
+    config = changed(SEGMENTATION, network_def=swin)
+    (root / "configs" / "inference.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="do not fit the network"):  # but it is made
+        am.load_model(root, device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shutil
 import sys
 import zipfile
 
+import monai.bundle.config_item
 import numpy as np
 import pytest
 import torch
@@ -228,6 +229,24 @@ def test_modules_of_a_trusted_bundle(bundle, marker):
     assert sys.path == before[1]
 
 
+def test_the_bundle_s_folder_is_no_place_for_modules_without_consent(bundle, monkeypatch):
+    """MONAI imports optional packages when it needs them: none may come from the bundle."""
+    seen = []
+    instantiate = monai.bundle.config_item.instantiate
+
+    def watched(*arguments, **options):
+        seen.append(str(bundle.resolve()) in sys.path)
+        return instantiate(*arguments, **options)
+
+    monkeypatch.setattr(monai.bundle.config_item, "instantiate", watched)
+    am.load_model(bundle, device="cpu")
+    assert seen
+    assert not any(seen)
+    seen.clear()
+    am.load_model(bundle, device="cpu", trust=True)
+    assert all(seen)
+
+
 def test_yaml_makes_no_objects(bundle, marker):
     pytest.importorskip("yaml")
     path = bundle / "configs" / "inference.json"
@@ -274,7 +293,7 @@ def test_a_pickle_in_the_extra_files_of_torchscript(plain, tmp_path, marker):
     script = torch.jit.script(torch.nn.Conv3d(1, 2, 1))
     path = tmp_path / "model.ts"
     torch.jit.save(script, path, _extra_files={
-        "metadata.json": json.dumps({"name": "x"}),
+        "metadata.json": json.dumps({"name": "x", "monai_version": "1.6"}),
         "inference.json": json.dumps({"preprocessing": "$print(1)"}),
         "evil.pkl": pickle.dumps(Trap(marker)),
     })  # fmt: skip

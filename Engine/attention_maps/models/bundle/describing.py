@@ -102,6 +102,11 @@ def fixed_size(metadata: dict[str, Any]) -> tuple[int, ...] | None:
     return tuple(sizes)
 
 
+def sees_patches(metadata: dict[str, Any]) -> bool:
+    """Whether the metadata's size is that of a window."""
+    return bool(_format(metadata, "inputs").get("is_patch_data"))
+
+
 def _format(metadata: dict[str, Any], side: str) -> dict[str, Any]:
     """What the metadata says of the image that goes in, or of the prediction."""
     sides = (metadata.get("network_data_format") or {}).get(side) or {}

@@ -20,6 +20,7 @@ METADATA = ("metadata.json", "metadata.yaml", "metadata.yml")
 SUFFIXES = (".json", ".yaml", ".yml")
 WEIGHTS = (".pt", ".ts", ".pth")
 USUAL = "inference"
+MARKS = (b"network_data_format", b"monai_version")
 LEVELS_BELOW = 2
 
 
@@ -52,7 +53,7 @@ def is_bundle(path: Path) -> bool:
     if path.is_file() and path.suffix.lower() == ".zip":
         names = (PurePosixPath(name) for name in zip_names(path))
         return any(name.name in METADATA and name.parent.name == "configs" for name in names)
-    if path.is_file() and is_torchscript_archive(path) and METADATA[0] in _extra_files(path):
+    if path.is_file() and is_torchscript_archive(path) and _tells_of_itself(path):
         return True
     return _root_near(path) is not None
 
@@ -68,10 +69,8 @@ def find_bundle(path: Path, configuration: str | None, checkpoint: str | None) -
     Raises:
         ModelError: If something is missing or cannot be read.
     """
-    if path.is_file() and is_torchscript_archive(path):
-        extra = _extra_files(path)
-        if METADATA[0] in extra:
-            return _within_script(path, extra, configuration)
+    if path.is_file() and is_torchscript_archive(path) and _tells_of_itself(path):
+        return _within_script(path, _extra_files(path), configuration)
     root = _root_near(unpacked(path) if path.suffix.lower() == ".zip" else path)
     if root is None:
         raise ModelError(
@@ -157,6 +156,16 @@ def _within_script(path: Path, extra: dict[str, str], configuration: str | None)
         metadata = _parsed(archive.read(extra[METADATA[0]]).decode(), f"{path}:{METADATA[0]}")
         config = _parsed(archive.read(extra[name]).decode(), f"{path}:{name}") if name else {}
     return BundleFiles(path.parent, metadata, config, f"{path}:{name}" if name else str(path), path)
+
+
+def _tells_of_itself(path: Path) -> bool:
+    """Whether a TorchScript file has metadata inside, and these are of MONAI."""
+    inside = _extra_files(path).get(METADATA[0])
+    if inside is None:
+        return False
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(inside)
+    return any(mark in text for mark in MARKS)
 
 
 def _extra_files(path: Path) -> dict[str, str]:

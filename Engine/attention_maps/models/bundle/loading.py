@@ -12,7 +12,7 @@ import torch
 from attention_maps.errors import ModelError
 from attention_maps.models.base import Loaded, ModelKind, register_kind
 from attention_maps.models.bundle.arrangement import arrangement_of
-from attention_maps.models.bundle.describing import fixed_size, spec_of
+from attention_maps.models.bundle.describing import fixed_size, sees_patches, spec_of
 from attention_maps.models.bundle.files import find_bundle, is_bundle
 from attention_maps.models.bundle.preparation import BundlePreparation
 from attention_maps.models.bundle.recipe import make_network, read_recipe
@@ -55,6 +55,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
             recipe, arrangement_of(recipe.inferer), f"'{files.config_file}'"
         )
     size = None if spec.patch_size else fixed_size(files.metadata)
+    if size is not None and preparation is None and sees_patches(files.metadata):
+        spec, size = spec.replace(patch_size=size), None
     return Loaded((network,), spec, preparation, _line(files, network, spec), size)
 
 

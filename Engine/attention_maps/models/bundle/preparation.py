@@ -118,10 +118,16 @@ class BundlePreparation:
     def _key(self, data: dict[str, Any]) -> str:
         """Which of the items goes into the network: MONAI's evaluators take "image"."""
         key = IMAGE if IMAGE in data else self.recipe.keys[0]
-        if key not in data or not hasattr(data[key], "affine"):
+        if key not in data:
             raise ModelRunError(
                 f"Expected the preprocessing of {self.where} to give '{key}', got "
                 f"{', '.join(map(str, data)) or 'nothing'}."
+            )
+        if not hasattr(data[key], "affine"):
+            raise ModelRunError(
+                f"Expected the preprocessing of {self.where} to keep the place of the image in the "
+                f"world (a MetaTensor), got {type(data[key]).__name__}; leave out what makes a "
+                "plain array of it."
             )
         return key
 

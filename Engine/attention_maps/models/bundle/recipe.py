@@ -29,8 +29,11 @@ LOADED = "attention_maps_loads"
 CLOSEST = "as_closest_canonical"
 SCRIPTS = "scripts"
 DEVICES = ("device", "sw_device")
-# Arguments that MONAI no longer knows and that never changed what a network computes.
-REMOVED = {"SwinUNETR": ("img_size",)}
+# Arguments that MONAI no longer knows (what they did was a check), or that lose an image's place.
+REMOVED = {
+    "SwinUNETR": ("img_size",),
+    **dict.fromkeys(("EnsureType", "EnsureTyped", "ToTensor", "ToTensord"), ("track_meta",)),
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def read_recipe(files: BundleFiles, *, trust: bool) -> Recipe:
     """
     wanted = ("preprocessing", "inferer", "postprocessing")
     parser = _parser(files, wanted, trust)
-    made = {name: _made(parser, name, files) for name in wanted}
+    made = {name: _made(parser, name, files, trust) for name in wanted}
     loads = [load for load in (parser.get_parsed_content(LOADED) or []) if load]
     keys = [key for load in loads for key in _listed(load.get("keys") or IMAGE)]
     images = tuple(dict.fromkeys(key for key in keys if key != "label"))
@@ -81,7 +84,7 @@ def make_network(files: BundleFiles, *, trust: bool) -> Any:
     name = next((name for name in NETWORKS if name in files.config), None)
     if name is None:
         return None
-    made = _made(_parser(files, (name,), trust), name, files)
+    made = _made(_parser(files, (name,), trust), name, files, trust)
     if not hasattr(made, "load_state_dict"):
         raise ModelError(
             f"Expected '{name}' of '{files.config_file}' to be the network of the bundle, got "
@@ -155,23 +158,19 @@ def _adapted(value: Any, loads: list[dict[str, Any]]) -> Any:
         loads.append({key: value[key] for key in ("keys", CLOSEST) if key in value})
     if name in (*LOADERS, *SILENT):
         return {"_target_": "monai.transforms.Identity", "_disabled_": True}
-    removed = REMOVED.get(str(target).rpartition(".")[2], ())
+    removed = REMOVED.get(name or str(target).rpartition(".")[2], ())
     known = {key: item for key, item in value.items() if key not in removed}
     return {
-        key: "cpu" if key in DEVICES and _is_expression(item) else _adapted(item, loads)
+        key: "cpu" if key in DEVICES and isinstance(item, str) else _adapted(item, loads)
         for key, item in known.items()
     }
 
 
-def _is_expression(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("$")
-
-
-def _made(parser: Any, name: str, files: BundleFiles) -> Any:
+def _made(parser: Any, name: str, files: BundleFiles, trust: bool) -> Any:
     if parser.get(name) is None:
         return None
     try:
-        with quiet(), _importable(files.root):
+        with quiet(), _importable(files.root) if trust else contextlib.nullcontext():
             return parser.get_parsed_content(name)
     except Exception as error:  # whatever MONAI, or trusted code, raises
         cause = error.__cause__ or error
