@@ -125,15 +125,17 @@ class Answer:
 
     @cached_property
     def labels(self) -> torch.Tensor:
-        """(*spatial) int64 labels on the logits' grid.
+        """(*spatial) int16 labels on the logits' grid.
 
         With softmax the likeliest class. A single sigmoid channel is 1 where it is above one half;
         several are numbered from 1 and painted over each other in their order.
         """
         logits = self.logits[0]
+        labels = torch.zeros(logits.shape[1:], dtype=torch.int16, device=logits.device)
         if self.activation == "softmax":
-            return logits.argmax(0)
-        labels = torch.zeros(logits.shape[1:], dtype=torch.int64, device=logits.device)
+            for part, values in zip(labels, logits.movedim(1, 0), strict=True):
+                part.copy_(values.argmax(0))  # slice by slice: positions take eight bytes each
+            return labels
         for index in range(self.classes):
             labels[logits[index] > 0] = index + 1
         return labels
@@ -172,7 +174,7 @@ class Answer:
         if self.grid.same_as(self.source):
             values = torch.tensor([0, *self.label_values], device=self.logits.device)
             shift = 1 if self.activation == "softmax" else 0
-            labels = values[self.labels + shift].cpu().numpy().astype(np.float32)
+            labels = values.float()[self.labels.long() + shift].cpu().numpy()
             return Image(labels[None], self.source.affine)
         return Image(self._resampled_labels()[None], self.source.affine)
 
