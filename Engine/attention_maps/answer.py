@@ -172,9 +172,11 @@ class Answer:
         if self._restore is not None:
             return Image(self._restore(self.logits[0])[None], self.source.affine)
         if self.grid.same_as(self.source):
-            values = torch.tensor([0, *self.label_values], device=self.logits.device)
-            shift = 1 if self.activation == "softmax" else 0
-            labels = values.float()[self.labels.long() + shift].cpu().numpy()
+            labels = self.labels.cpu().numpy().astype(np.float32)
+            first = 0 if self.activation == "softmax" else 1
+            if self.label_values != tuple(range(first, first + self.classes)):
+                lookup = np.array([0, *self.label_values], dtype=np.float32)
+                labels = lookup[self.labels.cpu().numpy() + (1 - first)]
             return Image(labels[None], self.source.affine)
         return Image(self._resampled_labels()[None], self.source.affine)
 
