@@ -46,7 +46,8 @@ class LoadedModel:
         device: Where it runs.
         dtype: Its floating point type; inputs are cast to it.
         lock: Held while it runs.
-        sha256: SHA-256 of its file when it was loaded, None for a module in memory.
+        sha256: SHA-256 of its file, or of its weights, when it was loaded; None for a module in
+            memory.
         operators: Number of operators of its last forward pass.
         members: Networks of one architecture whose answers are averaged; empty for one network.
         preparation: The model's own way from an image to the network's input, where it has one.
@@ -355,7 +356,7 @@ def load_model(
     if merged.slices is not None and merged.slices.together != "no":
         networks = tuple(StackNetwork(item, merged.slices) for item in networks)
     return LoadedModel(
-        networks[0], merged, path, at, dtype, sha256=_digest(path),
+        networks[0], merged, path, at, dtype, sha256=_digest(path, loaded.files),
         members=networks if len(networks) > 1 else (),
         preparation=loaded.preparation, line=loaded.line,
     )  # fmt: skip
@@ -374,11 +375,15 @@ def _merged(loaded: Loaded, given: ModelSpec) -> ModelSpec:
     return spec.replace(input_size=FixedSize(shape=shape))
 
 
-def _digest(path: Path | None) -> str | None:
-    if path is None or path.is_dir():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(path: Path | None, files: Sequence[Path]) -> str | None:
+    """SHA-256 of a model's file; of the files with its weights, one after the other, if several."""
+    if not files and path is not None and path.is_file():
+        files = [path]
+    digest = hashlib.sha256()
+    for part in files:
+        with part.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest() if files else None
 
 
 def _path_of(source: Any) -> Path | None:

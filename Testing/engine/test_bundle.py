@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -84,6 +85,12 @@ def test_segmentation_as_monai_runs_it(bundle, scan):
     result = session.explain("hires_cam", "model.1", "core")
     assert result.image.array.shape == (1, 34, 29, 17)
     assert result.image.array.any()
+
+
+def test_provenance_names_the_weights(bundle):
+    model = am.load_model(bundle, device="cpu")
+    content = (bundle / "models" / "model.pt").read_bytes()
+    assert model.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_every_way_to_name_it(bundle, labels, scan, tmp_path):

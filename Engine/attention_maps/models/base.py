@@ -12,6 +12,7 @@ from attention_maps.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import torch
 
@@ -95,6 +96,7 @@ class Loaded:
         preparation: Its own way from an image to the network's input, where it has one.
         line: What it is, in one line for people.
         fixed_size: Voxels per axis, in the network's order, where it takes no other.
+        files: Files with the weights where the source is not itself the file.
     """
 
     networks: tuple[Network, ...]
@@ -102,6 +104,7 @@ class Loaded:
     preparation: Preparation | None = None
     line: str = ""
     fixed_size: tuple[int, ...] | None = None
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

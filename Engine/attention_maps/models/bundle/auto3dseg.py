@@ -85,7 +85,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
         f"{'s' if len(names) > 1 else ''} ({', '.join(names)}), windows of "
         f"{' x '.join(map(str, spec.patch_size or ()))}"
     )
-    return Loaded((network,), spec, BundlePreparation(recipe, where=f"'{file}'"), line)
+    preparation = BundlePreparation(recipe, where=f"'{file}'")
+    return Loaded((network,), spec, preparation, line, files=(file,))
 
 
 def _model_file(path: Path) -> Path:

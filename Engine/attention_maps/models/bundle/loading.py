@@ -57,7 +57,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     size = None if spec.patch_size else fixed_size(files.metadata)
     if size is not None and preparation is None and sees_patches(files.metadata):
         spec, size = spec.replace(patch_size=size), None
-    return Loaded((network,), spec, preparation, _line(files, network, spec), size)
+    line = _line(files, network, spec)
+    return Loaded((network,), spec, preparation, line, size, (files.weights,))
 
 
 def _network(files: BundleFiles, device: str, trust: bool) -> Network:

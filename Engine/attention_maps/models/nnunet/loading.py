@@ -56,7 +56,8 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     if configuration.previous_stage_name is not None:
         previous = _previous(chosen, configuration.previous_stage_name, device, options)
     preparation = NnunetPreparation(plans, configuration, dataset, previous)
-    return Loaded(tuple(networks), spec, preparation, _line(name, folds, spec, configuration))
+    line = _line(name, folds, spec, configuration)
+    return Loaded(tuple(networks), spec, preparation, line, files=tuple(files))
 
 
 def _folds(chosen: TrainedModel, asked: Sequence[str | int] | None) -> list[str]:
