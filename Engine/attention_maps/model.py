@@ -371,6 +371,9 @@ def _merged(loaded: Loaded, given: ModelSpec) -> ModelSpec:
     size = loaded.fixed_size
     if size is None or spec.patch_size is not None or "input_size" in spec.model_fields_set:
         return spec
+    if spec.slices is not None:
+        rows_and_columns = spec.slices.size or (size if len(size) == 2 else None)
+        return spec.replace(slices=spec.slices.model_copy(update={"size": rows_and_columns}))
     shape = size[::-1] if spec.axis_order == "kji" else size
     return spec.replace(input_size=FixedSize(shape=shape))
 

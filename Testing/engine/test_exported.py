@@ -192,6 +192,20 @@ def test_windows_of_the_fixed_size(files):
     np.testing.assert_allclose(result.raw.array, other.raw.array, atol=1e-6)
 
 
+def test_slices_of_the_fixed_size(tmp_path):
+    """A network of pictures sees a volume slice by slice, each resized to its size."""
+    path = saved(tmp_path / "flat.pt2", seeded(TinyUNet), (1, 1, 16, 20))
+    spec = {"slices": {"axis": "k"}}
+    model = am.load_model(path, spec, trust=True, device="cpu")
+    assert (model.spec.input_size, model.spec.slices.size) == (None, (16, 20))
+    image = image_of((1, 1, 24, 30, 3))
+    result = am.explain(model, image, "hires_cam", "decoder")
+    module = am.load_model(seeded(TinyUNet), {"slices": {"axis": "k", "size": [16, 20]}})
+    other = am.explain(module, image, "hires_cam", "decoder")
+    assert other.raw.array.any()
+    np.testing.assert_allclose(result.raw.array, other.raw.array, atol=1e-6)
+
+
 def test_another_size_is_refused_with_both(files):
     model = am.load_model(files["unet"], trust=True, device="cpu")
     with pytest.raises(ModelRunError, match=r"1 x 1 x 12 x 16 x 10.*got 1 x 1 x 12 x 16 x 12.*dyn"):
