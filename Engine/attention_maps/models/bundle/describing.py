@@ -155,15 +155,9 @@ def _windows(inferer: Any, axes: int | None) -> dict[str, Any]:
             f"Expected a SimpleInferer, SlidingWindowInferer or SliceInferer in the bundle, got "
             f"{kind}; build the network yourself and pass the module with a specification."
         )
-    sliced = kind == "SliceInferer"
-    roi = inferer.orig_roi_size if sliced else inferer.roi_size
-    roi = tuple(roi) if isinstance(roi, list | tuple) else (int(roi),) * (axes or 3)
-    if all(n is None or int(n) <= 0 for n in roi):
+    roi = _roi(inferer, axes or 3)
+    if roi is None:
         return {}
-    if any(n is None or int(n) <= 0 for n in roi):
-        raise ModelError(
-            f"Expected a window of fixed size, got roi_size {list(roi)}; give each axis a number."
-        )
     overlap = inferer.overlap
     overlaps = set(overlap) if isinstance(overlap, list | tuple) else {overlap}
     gaussian = str(getattr(inferer.mode, "value", inferer.mode)) == "gaussian"
@@ -176,7 +170,7 @@ def _windows(inferer: Any, axes: int | None) -> dict[str, Any]:
         )
     found: dict[str, Any] = {
         "task": "segmentation",
-        "patch_size": tuple(int(n) for n in roi),
+        "patch_size": roi,
         "sliding_window": SlidingWindow(
             style="monai",
             overlap=float(overlaps.pop()),
@@ -184,4 +178,18 @@ def _windows(inferer: Any, axes: int | None) -> dict[str, Any]:
             value=float(inferer.cval),
         ),
     }
-    return found | ({"spatial_dims": 3} if sliced else {})
+    return found | ({"spatial_dims": 3} if kind == "SliceInferer" else {})
+
+
+def _roi(inferer: Any, axes: int) -> tuple[int, ...] | None:
+    """Size of an inferer's windows; None for the whole image."""
+    roi = getattr(inferer, "orig_roi_size", inferer.roi_size)  # SliceInferer changes roi_size
+    sizes = roi if isinstance(roi, list | tuple) else (roi,) * axes
+    fixed = [n is not None and int(n) > 0 for n in sizes]
+    if not any(fixed):
+        return None
+    if not all(fixed):
+        raise ModelError(
+            f"Expected a window of fixed size, got roi_size {list(sizes)}; give each axis a number."
+        )
+    return tuple(int(n) for n in sizes)

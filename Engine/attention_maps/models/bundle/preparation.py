@@ -53,6 +53,7 @@ class BundlePreparation:
             ModelRunError: If a transform fails.
         """
         orientation = "RAS" if self.recipe.canonical else orientation
+        orientation = None if image.ndim == 2 else orientation
         turned = image if orientation is None else reorient(image, orientation)
         data, world = self._data(turned)
         data = self._preprocessed(data)
