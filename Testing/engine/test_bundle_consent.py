@@ -278,6 +278,15 @@ def test_pickles_among_the_weights(bundle, marker, legacy):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_plain_pickles_in_place_of_weights(bundle, marker, protocol):
+    path = bundle / "models" / "model.pt"
+    path.write_bytes(pickle.dumps(Trap(marker), protocol))
+    with pytest.raises(ConsentError, match="is refused"):
+        am.load_model(bundle, device="cpu")
+    assert not marker.exists()
+
+
 def test_archives_that_lead_outside(plain, tmp_path):
     path = tmp_path / "bundle.zip"
     with zipfile.ZipFile(path, "w") as archive:
