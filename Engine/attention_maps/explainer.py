@@ -141,9 +141,7 @@ class Explainer:
         at_input = [INPUT] if any(item.needs == "input" for item in chosen) else []
         if not any(item.has_layer for item in chosen):
             return at_input
-        explicit = _listed(layer)
-        if layer == "auto" and self.model.spec.layer:
-            explicit = [self.model.spec.layer]
+        explicit = self._asked(layer)
         plain = all(
             isinstance(name, str) and name != "all" and not name.startswith("auto")
             for name in explicit
@@ -155,6 +153,11 @@ class Explainer:
         report.stage("Finding the layers", 0.0, 0.2, self.model.operators)
         geometry = self._passes.geometry(report)
         return [*self.model.resolve_layers(explicit, geometry), *at_input]
+
+    def _asked(self, layer: str | Sequence[str]) -> list[Any]:
+        """Names of layers as they came; "auto" is the specification's where it has one."""
+        own = self.model.spec.layer
+        return [own if own and name == "auto" else name for name in _listed(layer)]
 
     def geometry(self, progress: ProgressCallback | None = None) -> Geometry:
         """Where the layers lie; one forward pass where that is not known yet.
@@ -176,7 +179,7 @@ class Explainer:
         with self._lock:
             report = Progress(None)
             geometry = self._passes.geometry(report)
-            names = self.model.resolve_layers(layer, geometry)
+            names = self.model.resolve_layers(self._asked(layer), geometry)
             return self._passes.estimate(names)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from attention_maps.validation import Checked, Index, Number
 
@@ -29,3 +29,10 @@ class SlidingWindow(Checked):
         "mirrored, too, in all combinations; logits are averaged.",
     )
     value: Number = Field(0.0, description="Value around a volume smaller than the window.")
+
+    @field_validator("mirror_axes")
+    @classmethod
+    def _different_axes(cls, axes: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"expected each axis once, got {list(axes)}")
+        return axes

@@ -149,7 +149,7 @@ class ModelSpec(Checked):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> ModelSpec:
-        problems = [*self._axis_problems(), *self._answer_problems()]
+        problems = [*self._axis_problems(), *self._slice_problems(), *self._answer_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -175,6 +175,28 @@ class ModelSpec(Checked):
             return []
         found = ", ".join(f"{name} has {count}" for name, count in counts.items())
         return [f"expected the same number of axes everywhere, but {found}"]
+
+    def _slice_problems(self) -> list[str]:
+        if self.slices is None:
+            return []
+        problems, together = [], self.slices.together
+        if self.patch_size is not None and together != "no":
+            problems.append(
+                f"expected no 'patch_size' where 'slices.together' is {together}, as the network "
+                f"sees all slices at once, got {list(self.patch_size)}"
+            )
+        elif self.patch_size is not None and len(self.patch_size) != 2:
+            problems.append(
+                "expected two numbers, rows and columns, as 'patch_size' where there are 'slices', "
+                f"got {list(self.patch_size)}"
+            )
+        resized = isinstance(self.input_size, FixedSize) or self.spacing is not None
+        if self.slices.size is not None and resized:
+            problems.append(
+                "expected 'slices.size' without 'spacing' and a fixed 'input_size', which would "
+                "change it again"
+            )
+        return problems
 
     def _answer_problems(self) -> list[str]:
         problems = []

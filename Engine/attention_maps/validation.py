@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -153,9 +153,19 @@ def _locate(problem: ErrorDetails, model: type[Checked]) -> tuple[str, type[Chec
             path += f"[{part}]"
         elif part in owner.model_fields or (unknown and last):
             path += f".{part}" if path else part
+            owner = owner if last else _class_within(owner, part) or owner
         elif part in kinds:
             owner = kinds[part]
     return path, owner
+
+
+def _class_within(owner: type[Checked], name: str) -> type[Checked] | None:
+    """The class of a field that is an object of one kind only."""
+    annotation = owner.model_fields[name].annotation
+    for choice in get_args(annotation) or (annotation,):
+        if isinstance(choice, type) and issubclass(choice, Checked):
+            return None if issubclass(choice, Kind) else choice
+    return None
 
 
 def _kinds(base: type[Kind]) -> Iterator[type[Kind]]:

@@ -96,6 +96,13 @@ def test_one_answer_for_one_question_and_a_list_for_several(model):
         assert len(several) == 1
 
 
+def test_the_layer_of_the_specification_is_the_automatic_one(model):
+    session = am.Explainer(am.load_model(seeded(SmallUNet(2), 1), {"layer": "enc"}), picture(2))
+    assert session.explain().layer == "enc"
+    assert [made.layer for made in session.explain(layer=["auto", "act2"])] == ["enc", "act2"]
+    assert session.estimate() == session.estimate("enc") != session.estimate("act2")
+
+
 def test_methods_of_the_input_come_once_per_target(model):
     found = am.explain(model, picture(2), ["saliency", "grad_cam"], ["act2", "enc"], [1, 2])
     names = [(item.target, item.layer, item.method) for item in found]

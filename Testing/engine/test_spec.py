@@ -191,6 +191,38 @@ BAD_FIELDS = {
         {"output_is": "probabilities", "activation": "none"},
         ["'activation' softmax or sigmoid", "'none'"],
     ),
+    "overlap of everything": (
+        {"patch_size": [8, 8, 8], "sliding_window": {"overlap": 1}},
+        ["sliding_window.overlap", "less than 1", "got 1"],
+    ),
+    "windows of another program": (
+        {"sliding_window": {"style": "tiles"}},
+        ["sliding_window.style", "'monai' or 'nnunet'", "'tiles'"],
+    ),
+    "axis mirrored twice": (
+        {"sliding_window": {"mirror_axes": [0, 2, 0]}},
+        ["sliding_window.mirror_axes", "once", "[0, 2, 0]"],
+    ),
+    "misspelt in windows": (
+        {"sliding_window": {"overlpa": 0.5}},
+        ["sliding_window.overlpa", "closest: 'overlap'"],
+    ),
+    "slices of pictures": ({"slices": {}, "spatial_dims": 2}, ["slices has 3"]),
+    "no such axis of slices": ({"slices": {"axis": "z"}}, ["slices.axis", "'thickest'", "'z'"]),
+    "half a neighbor": ({"slices": {"neighbors": -1}}, ["slices.neighbors", "equal to 0", "-1"]),
+    "windows over all slices at once": (
+        {"slices": {"together": "batch"}, "patch_size": [8, 8]},
+        ["no 'patch_size'", "'slices.together' is batch", "[8, 8]"],
+    ),
+    "windows of volumes over slices": (
+        {"slices": {}, "patch_size": [8, 8, 8]},
+        ["two numbers, rows and columns", "[8, 8, 8]"],
+    ),
+    "slices of two sizes": (
+        {"slices": {"size": [8, 8]}, "spacing": [1, 1, 1]},
+        ["'slices.size' without 'spacing'"],
+    ),
+    "negative label": ({"label_values": [0, -1]}, ["label_values[1]", "equal to 0", "-1"]),
     "newer version": ({"format_version": 2}, ["format_version 1", "got 2", "newer"]),
     "version as text": ({"format_version": "1"}, ["format_version", "1", "'1'"]),
 }

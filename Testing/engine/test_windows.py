@@ -299,6 +299,12 @@ def test_progress_counts_windows_and_cancels():
     assert fractions == sorted(fractions)
 
 
+def test_mirroring_along_an_axis_that_is_not_there():
+    spec = {"patch_size": PATCH, "sliding_window": {"mirror_axes": [0, 3]}}
+    with pytest.raises(am.SpecError, match=r"from 0 to 2, .*got 3; correct `sliding_window"):
+        am.Explainer(Net(), image_of(), spec=spec)
+
+
 def evidence_of(session, name, index):
     """The evidence that methods get, caught on its way."""
     caught = []

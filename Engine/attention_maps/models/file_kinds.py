@@ -64,6 +64,12 @@ def is_export_archive(path: Path) -> bool:
 def refuse(path: Path) -> ModelError:
     """The error that says what a file is that cannot be loaded, and what to do instead."""
     if path.is_dir():
+        if any(found for levels in ("", "*/", "*/*/") for found in path.glob(f"{levels}plans.pkl")):
+            return ModelError(
+                f"'{path}' holds a model of nnU-Net v1, which is not supported. Build its network "
+                "with nnU-Net v1, load the weights, and pass the module to "
+                "attention_maps.load_model. Or: " + HOW_TO_EXPORT
+            )
         return ModelError(
             f"Expected a model file, got the folder '{path}', which holds no model: neither a "
             "trained nnU-Net v2 model (plans.json, dataset.json, fold_*/checkpoint_final.pth) nor "
