@@ -35,7 +35,7 @@ _HOME = {
     "SpecError": "errors",
     "ModelError": "errors",
     "ConsentError": "errors",
-    "ConsentError": "errors",
+    "MissingPackageError": "errors",
     "LayerError": "errors",
     "MethodError": "errors",
     "TargetError": "errors",

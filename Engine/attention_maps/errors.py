@@ -50,8 +50,8 @@ class WorkerError(AttentionMapsError, RuntimeError):
         self.log = log
 
 
-class MissingPackageError(WorkerError):
-    """The worker's Python has not got a package that it needs."""
+class MissingPackageError(AttentionMapsError, ImportError):
+    """A Python package is not installed that this needs."""
 
 
 class Cancelled(AttentionMapsError):  # noqa: N818 - an outcome, not an error

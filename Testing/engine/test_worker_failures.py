@@ -379,7 +379,7 @@ def test_without_torch_the_worker_says_so(tmp_path, paths):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')\n")
     with WorkerClient(environment={"PYTHONPATH": str(tmp_path)}) as client:
         assert "cannot be loaded" in client.wait(client.hello())["problem"]
-        with pytest.raises(am.WorkerError, match="misses the Python package 'torch'"):
+        with pytest.raises(am.MissingPackageError, match="misses the Python package 'torch'"):
             client.wait(client.load_model(paths["segmenter"]))
 
 

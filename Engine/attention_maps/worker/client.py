@@ -60,6 +60,8 @@ class WorkerClient(Connection):
         path: str | PathLike[str],
         spec: Any = None,
         device: str = "auto",
+        *,
+        options: Mapping[str, Any] | None = None,
         **callbacks: Unpack[Callbacks],
     ) -> Request:
         """Load a model unless it is loaded already; gives a dict, "line" describes it for people.
@@ -69,14 +71,15 @@ class WorkerClient(Connection):
             spec: A dict of a specification's fields, a ModelSpec, a path or a name; None for the
                 sidecar.
             device: As in `load_model` of the engine.
+            options: Its other arguments: configuration, folds, checkpoint, trust, previous_stage.
             callbacks: See `Callbacks`.
         """
         plain = spec.to_dict() if hasattr(spec, "to_dict") else spec
         plain = os.fspath(plain) if isinstance(plain, os.PathLike) else plain
-        name = os.fspath(path)
+        name, chosen = os.fspath(path), dict(options or {})
 
         def make(_: SharedFolder, number: int) -> Any:
-            return messages.LoadModel(number, name, plain, device)
+            return messages.LoadModel(number, name, plain, device, chosen)
 
         return self._ask(make, callbacks, keep="model")
 
@@ -107,6 +110,31 @@ class WorkerClient(Connection):
             self._image_request = self._ask(make, callbacks, keep="image")
             self._image_id = name
             return self._image_request
+
+    def set_region(self, region: Any = None, **callbacks: Unpack[Callbacks]) -> Request:
+        """Limit runs over windows to a region.
+
+        Args:
+            region: A mask (Image or path) on any grid; None for the whole image.
+            callbacks: See `Callbacks`.
+        """
+
+        def make(folder: SharedFolder, number: int) -> Any:
+            return messages.SetRegion(number, None if region is None else _shared(region, folder))
+
+        return self._ask(make, callbacks, keep="region")
+
+    def estimate(
+        self, layer: str | Sequence[str] = "auto", **callbacks: Unpack[Callbacks]
+    ) -> Request:
+        """Ask what a question will take; gives a dict, "line" says it to people.
+
+        Args:
+            layer: As in `explain`.
+            callbacks: See `Callbacks`.
+        """
+        layers = _names(layer)
+        return self._ask(lambda _, number: messages.Estimate(number, layers), callbacks)
 
     def forget_image(self) -> None:
         """Let go of the image's array, which is kept for a new worker."""

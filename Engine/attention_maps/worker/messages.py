@@ -55,12 +55,14 @@ class LoadModel:
         path: File of the model.
         spec: What it expects, as in `load_model`.
         device: Where it runs.
+        options: Other arguments of `load_model`, such as configuration, folds and trust.
     """
 
     id: int
     path: str
     spec: dict[str, Any] | str | None = None
     device: str = "auto"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,32 @@ class SetImage:
     image_id: str
     image: SharedImage | None = None
     paths: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SetRegion:
+    """Limit runs over windows to a region, or no longer.
+
+    Args:
+        id: Number of the request.
+        region: Mask, or its file; None for the whole image.
+    """
+
+    id: int
+    region: SharedImage | str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Say what a question will take.
+
+    Args:
+        id: Number of the request.
+        layer: As in `explain`.
+    """
+
+    id: int
+    layer: str | tuple[str, ...] = "auto"
 
 
 @dataclass(frozen=True)
@@ -238,11 +266,12 @@ class Failed:
 
 
 Request = (
-    Hello | LoadModel | SetImage | Layers | Answer | Explain | Evaluate | Cancel | Shutdown
+    Hello | LoadModel | SetImage | SetRegion | Estimate | Layers | Answer | Explain | Evaluate | Cancel | Shutdown
 )  # fmt: skip
 Reply = Progress | MapMade | Done | Failed
 REQUESTS: dict[str, type[Any]] = {
-    "hello": Hello, "load_model": LoadModel, "set_image": SetImage, "layers": Layers,
+    "hello": Hello, "load_model": LoadModel, "set_image": SetImage,
+    "set_region": SetRegion, "estimate": Estimate, "layers": Layers,
     "answer": Answer, "explain": Explain, "evaluate": Evaluate, "cancel": Cancel,
     "shutdown": Shutdown,
 }  # fmt: skip

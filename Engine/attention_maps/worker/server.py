@@ -139,6 +139,10 @@ class Server:
                 return session.load_model(message)
             case messages.SetImage():
                 return session.set_image(message)
+            case messages.SetRegion():
+                return session.set_region(message)
+            case messages.Estimate():
+                return session.estimate(message)
             case messages.Layers():
                 return session.layers(message, reporter)
             case messages.Answer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ class Session:
         self._axes: tuple[int, ...] | None = None
         self._image_error: Exception = ImageError("Expected an image to be set first.")
         self._explainer: Explainer | None = None
+        self._region: Any = None
 
     def load_model(self, message: messages.LoadModel) -> messages.Done:
         """Load a model, unless it is the one that is loaded."""
@@ -55,7 +57,9 @@ class Session:
         if self._model is None or key != self._model_key:
             self._model, self._explainer = None, None
             try:
-                self._model = load_model(message.path, message.spec, message.device)
+                self._model = load_model(
+                    message.path, message.spec, message.device, **message.options
+                )
             except Exception as error:
                 self._model_error = error  # what a question without a model is told
                 raise
@@ -84,6 +88,17 @@ class Session:
             "spacing": list(image.grid.spacing),
         }
         return messages.Done(message.id, summary)
+
+    def set_region(self, message: messages.SetRegion) -> messages.Done:
+        """Limit runs to a region; a new forward pass follows."""
+        region = None if message.region is None else self._fetched(message.region)
+        self._region, self._explainer = region, None
+        return messages.Done(message.id, {"limited": region is not None})
+
+    def estimate(self, message: messages.Estimate) -> messages.Done:
+        """Say what a question will take."""
+        found = self._asked().estimate(message.layer)
+        return messages.Done(message.id, {**dataclasses.asdict(found), "line": str(found)})
 
     def layers(self, message: messages.Layers, progress: ProgressCallback) -> messages.Done:
         """List layers."""
@@ -179,7 +194,7 @@ class Session:
         """The kept forward pass of this model on this image, or a new one."""
         model, image = self._kept_model(), self._kept_image()
         if self._explainer is None:
-            self._explainer = Explainer(model, image)
+            self._explainer = Explainer(model, image, region=self._region)
         return self._explainer
 
 
@@ -197,7 +212,8 @@ def _key_of(message: messages.LoadModel) -> tuple[Any, ...]:
     if isinstance(message.spec, str) and Path(message.spec).is_file():
         sidecar = Path(message.spec)
     stamps = [_stamp(item) for item in (path, sidecar) if item is not None]
-    return str(path), *stamps, json.dumps(message.spec, sort_keys=True), message.device
+    plain = json.dumps([message.spec, message.options], sort_keys=True)
+    return str(path), *stamps, plain, message.device
 
 
 def _stamp(path: Path) -> tuple[int, int]:

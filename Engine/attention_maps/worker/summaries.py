@@ -73,7 +73,8 @@ def model_summary(model: LoadedModel) -> dict[str, Any]:
         "layer": spec.layer,
         "spec": spec.to_dict(),
     }
-    return {**found, "line": _line(found)}
+    found["windows"] = spec.patch_size is not None
+    return {**found, "line": model.line or _line(found)}
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.errors import ModelError
+from attention_maps.errors import MissingPackageError, ModelError
 from attention_maps.models.bundle.consent import harmless, needed_parts
 from attention_maps.models.bundle.harmless import canonical_name
 
@@ -206,7 +206,7 @@ def monai(module: str) -> Any:
     """A module of MONAI, imported when a model of it is first loaded.
 
     Raises:
-        ModelError: If MONAI is not installed.
+        MissingPackageError: If MONAI is not installed.
     """
     from importlib import import_module
 
@@ -215,7 +215,7 @@ def monai(module: str) -> Any:
             return import_module(f"monai.{module}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "monai":
-            raise ModelError(
+            raise MissingPackageError(
                 "A MONAI bundle needs the package monai; install it with `pip install monai`."
             ) from None
         raise ModelError(f"The package monai cannot be imported: {error}.") from error

@@ -8,7 +8,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.errors import ConsentError, ModelError
+from attention_maps.errors import ConsentError, MissingPackageError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def nnunet(module: str) -> Any:
     """A module of nnU-Net, imported when a model of it is first loaded.
 
     Raises:
-        ModelError: If nnU-Net is not installed.
+        MissingPackageError: If nnU-Net is not installed.
     """
     try:
         with quiet():
@@ -30,7 +30,7 @@ def nnunet(module: str) -> Any:
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "nnunetv2":
-            raise ModelError(
+            raise MissingPackageError(
                 "An nnU-Net model needs the package nnunetv2; install it with "
                 "`pip install nnunetv2`."
             ) from None
