@@ -209,6 +209,19 @@ def test_windows_without_the_question_are_not_run(layer):
     assert made.has_evidence
 
 
+@pytest.mark.parametrize("method", [name for name in methods() if name != "cam"])
+def test_a_class_that_is_predicted_nowhere_has_no_evidence(method):
+    net = Net()
+    with torch.no_grad():
+        net.head.bias[2] = -1e3
+    session = am.Explainer(net, image_of(), spec={"patch_size": PATCH})
+    options = {"score_cam": {"channels": 2}, "smooth_grad": {"samples": 1}}.get(method, {})
+    made = session.explain(method, "last", 2, **options)
+    assert made.raw.array.shape == (1, *SHAPE)
+    assert not made.has_evidence
+    assert made.score == 0
+
+
 def test_evidence_is_the_same_whether_it_is_kept_or_made_again(monkeypatch):
     net, image = Net(), image_of()
     spec = {"patch_size": PATCH}

@@ -201,6 +201,8 @@ class WindowQuestion:
 
     def layer_map(self, method: Method, options: Mapping[str, Any], layer: str) -> Image:
         """The map of a method at a layer, on the volume's voxels (see `Asked.layer_map`)."""
+        if not self._walk.views:  # such as a class that is predicted nowhere
+            return self._image(torch.zeros(1, *self._passes.plan.shape))
         total: torch.Tensor | None = None
         for member in range(self._passes.plan.members):
             evidence = WindowEvidence(self._walk, layer, member, method.stitch)
