@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image as Picture
 from torch import nn
 
 import attention_maps as am
 
 ROOT = Path(__file__).parents[2]
+SIDECAR = re.compile(r"`(\w+\.json)`[^`\n]*\n\n```json\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 
 
@@ -36,6 +42,15 @@ def make_other_kinds(folder: Path, page: str, net: nn.Module) -> None:
         net: Module of the model.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
+    for name, content in SIDECAR.findall(text):
+        (folder / name).write_text(content, encoding="utf-8")
+    if "knee.pt" in text:
+        write_networks_of_pictures(folder)
+    if "Dataset501_Lesion" in text:
+        shutil.copytree(small_nnunet(folder.parent), folder / "Dataset501_Lesion")
+        labels = np.random.default_rng(1).integers(0, 3, (1, 32, 32, 32))
+        first_stage = am.Image(labels, am.read_image(folder / "t1.nii.gz").affine)
+        am.write_image(first_stage, folder / "first_stage.nii.gz")
     if "spleen_ct_segmentation" in text:
         from monai_bundles import METADATA, SEGMENTATION, UNET, changed, write_bundle
 
@@ -48,6 +63,68 @@ def make_other_kinds(folder: Path, page: str, net: nn.Module) -> None:
     if "exported.pt2" in text:
         example = torch.zeros(1, 1, 32, 32, 32)
         torch.export.save(torch.export.export(net, (example,)), folder / "exported.pt2")
+
+
+def small_nnunet(folder: Path) -> Path:
+    """An untrained nnU-Net with all configurations for scans of few voxels; made once."""
+    made = folder / "nnunet_of_the_pages"
+    name = "Dataset501_Lesion"
+    if made.exists():
+        return made / "results" / name
+    pytest.importorskip("nnunetv2", reason="its models need it")
+    configurations = ["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"]
+    wanted = json.dumps({"configurations": configurations, "folds": 2})
+    script = Path(__file__).with_name("nnunet_models.py")
+    command = [sys.executable, "-W", "ignore", str(script), str(made), name, wanted]
+    subprocess.run(command, capture_output=True, check=True)
+    for path in (made / "results" / name).glob("*/plans.json"):
+        plans = json.loads(path.read_text())
+        for configuration, spacing in (("2d", 4), ("3d_fullres", 4), ("3d_lowres", 6)):
+            axes = len(plans["configurations"][configuration]["patch_size"])
+            plans["configurations"][configuration]["spacing"] = [spacing] * axes
+        path.write_text(json.dumps(plans))
+    return made / "results" / name
+
+
+class OnePicture(nn.Module):
+    """A coarse and a fine answer for each pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3, padding=1)
+        self.fine = nn.Conv2d(4, 2, 1)
+        nn.init.constant_(self.fine.bias[1:], 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.features(x).relu()
+        return features[:, :2, ::2, ::2], self.fine(features)
+
+
+class Series(nn.Module):
+    """One diagnosis of a series of color slices, by the strongest of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU())
+        self.classifier = nn.Linear(6, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = self.features(x.squeeze(0)).mean((2, 3))
+        return self.classifier(pooled.max(0, keepdim=True)[0])
+
+
+def write_networks_of_pictures(folder: Path) -> None:
+    """Write lesions.pt, knee.pt, chest.pt and chest.png."""
+    xray = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    )  # fmt: skip
+    picture = torch.zeros(1, 3, 64, 64)
+    torch.jit.trace(OnePicture().eval(), picture).save(folder / "lesions.pt")
+    torch.jit.trace(Series().eval(), picture.repeat(8, 1, 1, 1)[None]).save(folder / "knee.pt")
+    torch.jit.trace(xray.eval(), picture).save(folder / "chest.pt")
+    gray = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)
+    Picture.fromarray(gray).save(folder / "chest.png")
 
 
 def make_files(folder: Path, **changes: object) -> nn.Module:

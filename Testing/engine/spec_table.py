@@ -17,9 +17,9 @@ WORDS = {"string": "text", "number": "number", "integer": "whole number", "boole
 
 
 def spec_tables() -> str:
-    """One table of the fields, one of input sizes, one of intensity steps."""
+    """Tables of the fields, of input sizes, intensity steps, windows and slices."""
     schema = ModelSpec.model_json_schema()
-    kinds = schema["$defs"]
+    kinds = {name: kind for name, kind in schema["$defs"].items() if "kind" in kind["properties"]}
     steps = [name for name in kinds if "channels" in kinds[name]["properties"]]
     sizes = [name for name in kinds if name not in steps]
     return "\n".join(
@@ -36,6 +36,14 @@ def spec_tables() -> str:
             "",
             "Every step also takes `channels` (indices; null = all) and `region` "
             '(`"everywhere"` or `"nonzero"`: the voxels that are measured and changed).',
+            "",
+            "`sliding_window`:",
+            "",
+            *_table("field", [*schema["$defs"]["SlidingWindow"]["properties"].items()]),
+            "",
+            "`slices`:",
+            "",
+            *_table("field", [*schema["$defs"]["Slices"]["properties"].items()]),
             "",
         ]
     )
@@ -71,7 +79,9 @@ def _type(field: dict[str, Any]) -> str:
         return ", ".join(_json(value) for value in field["enum"])
     if "const" in field:
         return _json(field["const"])
-    if "$ref" in field or "oneOf" in field:
+    if "$ref" in field:
+        return "an object, see below"
+    if "oneOf" in field:
         return "one of those below"
     if field.get("type") == "array":
         items = field.get("items") or (field.get("prefixItems") or [{}])[0]

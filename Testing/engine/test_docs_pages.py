@@ -19,7 +19,7 @@ from documents import PAGES, ROOT, is_console, make_files, make_other_kinds, sni
 from spec_table import spec_tables, tables_in_page
 
 PYTHON_PAGES = [page for page in PAGES if snippets(page, "python") and not is_console(page)]
-SHELL_PAGES = [page for page in PAGES if snippets(page, "sh")]
+SHELL_PAGES = [page for page in (*PAGES, "README.md") if snippets(page, "sh")]
 JSON_PAGES = [page for page in PAGES if snippets(page, "json")]
 QUICK = {"spacing": None}  # as the scan is
 COMMAND_LINE = re.compile(r"attention-maps \S")
