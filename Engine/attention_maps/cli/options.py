@@ -51,8 +51,8 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Allow code that comes with the model to be executed. Only for models whose origin you "
-        "know.",
+        help="Allow code that comes with the model to be executed. Only for models whose origin "
+        "you know.",
         rich_help_panel="Model",
     ),
 ]

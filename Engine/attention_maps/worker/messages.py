@@ -266,7 +266,8 @@ class Failed:
 
 
 Request = (
-    Hello | LoadModel | SetImage | SetRegion | Estimate | Layers | Answer | Explain | Evaluate | Cancel | Shutdown
+    Hello | LoadModel | SetImage | SetRegion | Estimate | Layers | Answer | Explain | Evaluate
+    | Cancel | Shutdown
 )  # fmt: skip
 Reply = Progress | MapMade | Done | Failed
 REQUESTS: dict[str, type[Any]] = {
