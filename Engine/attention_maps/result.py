@@ -88,7 +88,7 @@ class AttentionMap:
                 where all are equal.
         """
         if axis is None:
-            axis = int(2 - np.argmax(np.round(self.grid.spacing[::-1], 4)))
+            axis = self.grid.ndim - 1 - int(np.argmax(np.round(self.grid.spacing[::-1], 4)))
         return slice_relevance(self.image, axis)
 
     def save(self, path: str | PathLike[str]) -> Path:

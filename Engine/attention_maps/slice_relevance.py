@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_maps.errors import ImageError
+
 if TYPE_CHECKING:
     from attention_maps.types import Image
 
@@ -34,7 +36,17 @@ def slice_relevance(image: Image, axis: int) -> list[SliceRelevance]:
     Args:
         image: (1, I, J, K) map.
         axis: Axis across the slices.
+
+    Raises:
+        ImageError: If it is a map of a picture, or has no such axis.
     """
+    if image.ndim != 3:
+        raise ImageError(
+            f"Expected a map of a volume, got one of shape {image.array.shape}: a picture has no "
+            "slices; leave the table out."
+        )
+    if axis not in range(3):
+        raise ImageError(f"Expected an axis from 0 to 2 across the slices, got {axis!r}.")
     values = np.abs(np.moveaxis(image.array[0], axis, 0).astype(np.float64))
     sums = values.reshape(len(values), -1).sum(1)
     total = sums.sum()

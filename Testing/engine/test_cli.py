@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 import attention_maps as am
 from attention_maps.cli import app
+from monai_bundles import SEGMENTATION, changed, write_bundle
 
 SHAPE = (12, 14, 10)
 AFFINE = np.array([[-1.5, 0, 0, 20], [0, 0, 2.0, -30], [0, 1.2, 0, 5], [0, 0, 0, 1.0]])
@@ -78,6 +80,9 @@ def case(tmp_path: Path) -> Path:
     save(Segmenter(), tmp_path / "model.pt", name="tiny", class_names=["background", "spot"])
     save(Classifier(), tmp_path / "grade.pt", class_names=["up", "down", "none"])
     nib.save(nib.Nifti1Image(bright(), AFFINE), tmp_path / "scan.nii.gz")
+    program = torch.export.export(Segmenter().eval(), (torch.zeros(1, 1, *SHAPE),))
+    torch.export.save(program, tmp_path / "exported.pt2")
+    (tmp_path / "in.csv").write_text("slice\n")
     inside = (bright() > 3).astype(np.uint8)
     nib.save(nib.Nifti1Image(inside, AFFINE), tmp_path / "mask.nii.gz")
     return tmp_path
@@ -261,6 +266,67 @@ def test_layers_without_an_image(call) -> None:
     assert rows["head"]["reason"]
 
 
+def test_consent_on_the_command_line(call) -> None:
+    arguments = ["explain", "exported.pt2", "scan.nii.gz", "--trust", "-l", "act"]
+    ok(call(*arguments, "-t", "1", "-m", "hires_cam", "-o", "map.nii.gz"))
+    x = bright()
+    assert nib.load("map.nii.gz").get_fdata() == pytest.approx(np.where(x > 0.5, x, 0), abs=1e-6)
+
+
+def test_slices_as_a_table(call) -> None:
+    """One row per map and slice: the map's sum, its share, where the slice lies."""
+    layers = ["-l", "act", "-m", "hires_cam", "-m", "grad_cam", "-t", "spot"]
+    ok(call("explain", "model.pt", "scan.nii.gz", *layers, "--slices", "slices.csv"))
+    with Path("slices.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == ["hires_cam"] * 10 + ["grad_cam"] * 10
+    assert {(row["target"], row["layer"]) for row in rows} == {("spot", "act")}
+    x = bright()
+    sums = np.where(x > 0.5, x, 0).sum((0, 1))  # slices are thickest along k
+    for k, row in enumerate(rows[:10]):
+        assert int(row["slice"]) == k
+        assert float(row["value"]) == pytest.approx(sums[k], rel=1e-5)
+        assert float(row["share"]) == pytest.approx(sums[k] / sums.sum(), rel=1e-5)
+        center = AFFINE @ [5.5, 6.5, k, 1]
+        place = [float(row[name]) for name in ("r_mm", "a_mm", "s_mm")]
+        assert place == pytest.approx(center[:3], abs=1e-3)
+
+
+WINDOWS = {"class_names": ["background", "spot"], "patch_size": [4, 7, 5],
+           "sliding_window": {"overlap": 0}}  # fmt: skip
+
+
+def test_only_windows_that_meet_a_region_are_run(call) -> None:
+    """The other spot lies in another window: it is not even predicted."""
+    Path("windows.json").write_text(json.dumps(WINDOWS))
+    arguments = ["explain", "model.pt", "scan.nii.gz", "--spec", "windows.json", "-m", "hires_cam"]
+    arguments += ["-l", "act", "-t", "spot", "-o", "map.nii.gz"]
+    code, _, said = call(*arguments)
+    assert code == 0
+    assert "12 windows, about" in said
+    assert {tuple(v) for v in np.argwhere(nib.load("map.nii.gz").get_fdata())} == {SPOT, SECOND}
+    code, _, said = call(*arguments, "--within", "mask.nii.gz", "--batch-size", "2")
+    assert code == 0
+    assert "windows" not in said
+    values = nib.load("map.nii.gz").get_fdata()
+    assert {tuple(v) for v in np.argwhere(values)} == {SPOT}
+    assert values[SPOT] == pytest.approx(4)
+    assert json.loads(Path("map.json").read_text())["windows"]["count"] == 1
+
+
+def test_which_model_of_a_bundle(call) -> None:
+    """Configuration and checkpoint of a small bundle."""
+    root = write_bundle(Path("blobs"))
+    whole = changed(SEGMENTATION, inferer={"_target_": "SimpleInferer"})
+    (root / "configs" / "whole.json").write_text(json.dumps(whole))
+    out = ok(call("layers", "blobs", "--configuration", "whole", "--json"))
+    assert json.loads(out)["layers"]
+    for option, named in (("--configuration", "inference, whole"), ("--checkpoint", "model.pt")):
+        code, _, said = call("layers", "blobs", option, "none")
+        assert code == 1
+        assert named in said
+
+
 def test_evaluate(call) -> None:
     ok(
         call(
@@ -313,6 +379,12 @@ def test_methods(call) -> None:
         (["explain", "model.pt", "scan.nii.gz", "--component", at((1, 1, 1)), "-t", "spot"],
          "mm away"),
         (["explain", "model.pt", "scan.nii.gz", "scan.nii.gz"], "channel"),
+        (["explain", "model.pt", "scan.nii.gz", "--within", "no.nii"], "'no.nii' does not exist"),
+        (["explain", "model.pt", "scan.nii.gz", "--within", "mask.nii.gz"], "leave out the region"),
+        (["explain", "model.pt", "scan.nii.gz", "--previous-stage", "no.nii"],
+         "'no.nii' does not exist"),
+        (["explain", "model.pt", "scan.nii.gz", "--slices", "no/slices.csv"], "existing folder"),
+        (["explain", "exported.pt2", "scan.nii.gz"], "--trust"),
         (["evaluate", "nowhere.nii", "mask.nii.gz"], "'nowhere.nii' does not exist"),
         (["evaluate", "scan.nii.gz", "mask.nii.gz", "--metric", "dise"], "closest: dice"),
         (["layers", "nowhere.pt"], "'nowhere.pt' does not exist"),
@@ -344,6 +416,8 @@ def test_errors_are_one_line(call, case: Path, arguments: list[str], words: str)
         (["explain", "model.pt", "scan.nii.gz", "-o", "model.nii.gz"], "input"),
         (["explain", "model.pt", "scan.nii.gz", "-o", "./mask.nii.gz", "--mask", "mask.nii.gz"],
          "input"),
+        (["explain", "model.pt", "scan.nii.gz", "--slices", "slices.txt"], ".csv"),
+        (["explain", "model.pt", "scan.nii.gz", "--slices", "in.csv", "--mask", "in.csv"], "input"),
         (["evaluate", "scan.nii.gz", "mask.nii.gz", "--threshold", "otto"], "--threshold"),
     ],
 )  # fmt: skip

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
+from typer.testing import CliRunner
 
 import attention_maps as am
 import nnunet_models
+from attention_maps.cli import app
 
 os.environ |= {f"nnUNet_{part}": "not used" for part in nnunet_models.NNUNET_FOLDERS}
 pytest.importorskip("nnunetv2")
@@ -161,6 +163,72 @@ def test_configuration_folds_and_checkpoint_can_be_chosen(root):
         am.load_model(trained, folds=[7])
     with pytest.raises(am.ModelError, match=r"found checkpoint_best\.pth, checkpoint_final\.pth"):
         am.load_model(trained, checkpoint="latest")
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Runs a command in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> tuple[int, str, str]:
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
+
+
+def test_folds_on_the_command_line(root, case, call):
+    paths, _, _, _ = case(1)
+    trained = root / "Dataset003_Trained"
+    arguments = ["explain", trained, *paths, "--target", "rim", "-o", "map.nii.gz"]
+    code, _, said = call(*arguments, "--folds", "1", "--checkpoint", "best")
+    assert code == 0, said
+    assert "nnU-Net 3d_fullres, 1 fold, 1 channel (T1), 3 classes" in said
+    assert "windows, about" in said
+    session = am.Explainer(am.load_model(trained, folds=[1], checkpoint="best"), paths)
+    expected = session.explain(target="rim").image.array
+    assert np.abs(am.read_image("map.nii.gz").array - expected).max() <= 1e-4 * expected.max()
+    code, _, said = call(*arguments, "--folds", "0,7")
+    assert code == 1
+    assert "Error: Expected folds among 0, 1, got 7." in said
+
+
+def test_a_given_stage_on_the_command_line(root, case, call):
+    paths, array, spacing, _ = case(2)
+    folder = root / "Dataset001_Plain" / "nnUNetTrainer__nnUNetPlans__3d_cascade_fullres"
+    labels = np.zeros(array.shape[1:], np.int16)
+    labels[4:9, 10:20, 8:30] = 2
+    expected = theirs(folder, array, spacing, previous=labels[None])
+    given = am.Image(labels.transpose(2, 1, 0)[None], am.read_image(paths[0]).affine)
+    am.write_image(given, "stage.nii.gz")
+    code, out, said = call(
+        "explain", folder.parent, *paths, "--configuration", "3d_cascade_fullres",
+        "--previous-stage", "stage.nii.gz", "--target", "lesion", "--layer", "auto", "--json",
+    )  # fmt: skip
+    assert code == 0, said
+    assert "nnU-Net 3d_cascade_fullres" in said
+    model = am.load_model(folder, previous_stage="stage.nii.gz")
+    session = am.Explainer(model, paths)
+    assert (session.prediction.array[0].transpose(2, 1, 0) == expected).mean() >= 0.999
+    score = json.loads(out)["maps"][0]["score"]
+    assert score == pytest.approx(session.explain(target="lesion").score, rel=1e-4)
+
+
+def test_a_first_stage_that_is_not_there(root, case, tmp_path):
+    paths, _, _, _ = case(2)
+    source = root / "Dataset001_Plain" / "nnUNetTrainer__nnUNetPlans__3d_cascade_fullres"
+    shutil.copytree(source, tmp_path / "alone" / source.name)
+    with pytest.raises(am.ModelError, match=r"'.*3d_lowres' is not beside it; copy it there, or"):
+        am.Explainer(am.load_model(tmp_path / "alone"), paths)
+
+
+def test_models_of_version_one_are_named(tmp_path):
+    folder = tmp_path / "Task001" / "nnUNetTrainerV2__nnUNetPlansv2.1"
+    (folder / "fold_0").mkdir(parents=True)
+    (folder / "plans.pkl").write_bytes(b"")
+    for source in (folder, folder.parent, tmp_path):
+        with pytest.raises(am.ModelError, match=r"holds a model of nnU-Net v1, which is not"):
+            am.load_model(source)
 
 
 def test_orientation_can_be_set(root, case):

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import attention_maps as am
+from attention_maps.slice_relevance import slice_relevance
 
 SHAPE = (12, 16, 8)
 AFFINE = np.diag([0.6, 0.6, 3.0, 1.0])
@@ -139,6 +140,31 @@ def test_one_diagnosis_of_all_slices(image):
     assert sum(item.share for item in relevance) == pytest.approx(1)
     assert [item.ras[2] for item in relevance] == [3.0 * k for k in range(SHAPE[2])]
     assert coarse.raw.array.any()
+
+
+def test_relevance_counts_for_and_against_and_follows_the_image():
+    """Sums of absolute values along any axis of an oblique volume, placed at slice centers."""
+    affine = np.diag([1.0, 2.0, 2.0, 1.0]) @ np.array(
+        [[0.6, 0.8, 0, 5], [-0.8, 0.6, 0, -7], [0, 0, 1, 9], [0, 0, 0, 1.0]]
+    )
+    values = np.zeros((1, 2, 3, 4), np.float32)
+    values[0, 0, 2, 1], values[0, 1, 2, 3] = -3, 1
+    found = slice_relevance(am.Image(values, affine), 2)
+    assert [item.value for item in found] == [0, 3, 0, 1]
+    assert [item.share for item in found] == [0, 0.75, 0, 0.25]
+    np.testing.assert_allclose(found[3].ras, (affine @ [0.5, 1, 3, 1])[:3], atol=1e-6)
+    assert [item.share for item in slice_relevance(am.Image(values, affine), 1)] == [0, 0, 1]
+    assert [item.share for item in slice_relevance(am.Image(values, affine), 0)] == [0.75, 0.25]
+    nothing = slice_relevance(am.Image(np.zeros((1, 2, 3, 4)), affine), 0)
+    assert [(item.value, item.share) for item in nothing] == [(0, 0), (0, 0)]
+
+
+def test_relevance_of_what_has_no_slices(image):
+    made = am.explain(Pictures(1), am.Image(image.array[..., 0]), layer="first")
+    with pytest.raises(am.ImageError, match=r"a picture has no slices"):
+        made.slice_relevance()
+    with pytest.raises(am.ImageError, match="from 0 to 2 across the slices, got 3"):
+        slice_relevance(image, 3)
 
 
 def test_a_network_that_judges_each_slice(image):

@@ -9,6 +9,7 @@ from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.inferers import sliding_window_inference
 
 import attention_maps as am
+from attention_maps.estimate import Estimate
 from attention_maps.registry import methods
 from attention_maps.sliding_window import SlidingWindow
 from attention_maps.windows import looks, passes, plan
@@ -296,6 +297,83 @@ def test_an_answer_of_another_size_is_refused():
     net = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3), torch.nn.Conv3d(2, 2, 1))
     with pytest.raises(am.ModelError, match=r"each voxel of the window \(8, 10, 6\)"):
         am.explain(net, image_of(), layer="0", spec={"patch_size": PATCH})
+
+
+def test_a_region_limits_what_is_run():
+    """Elsewhere nothing is predicted; where all windows of a voxel are run nothing changes."""
+    net, image = Net(), image_of()
+    how = {"patch_size": PATCH, "sliding_window": {"overlap": 0}}
+    whole = am.Explainer(net, image, spec=how)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2, 2, 1] = 1
+    near = am.Explainer(net, image, spec=how, region=mask)
+    runs = []
+    hook = net.first.register_forward_hook(lambda *_: runs.append(1))
+    near.answer()
+    hook.remove()
+    assert len(runs) == 1  # the window from (0, 0, 0); others begin at 3, 5 or later
+    there, all_of_it = near.answer().logits[0], whole.answer().logits[0]
+    inside = (slice(None), slice(0, 8), slice(0, 3), slice(0, 5))  # one window only in both
+    np.testing.assert_allclose(there[inside], all_of_it[inside], rtol=1e-5, atol=1e-6)
+    assert not there[:, 8:].any()
+    assert not there[:, :, 10:].any()
+    turned = am.Image(mask[None, ::-1], image.affine @ flipped(SHAPE[0]))
+    same = am.Explainer(net, image, spec=how, region=turned)
+    np.testing.assert_array_equal(same.answer().logits[0], there)
+
+
+def flipped(size) -> np.ndarray:
+    """Index of an axis that runs the other way."""
+    matrix = np.diag([-1.0, 1, 1, 1])
+    matrix[0, 3] = size - 1
+    return matrix
+
+
+def test_regions_that_cannot_limit_a_run():
+    net, image = Net(), image_of()
+    with pytest.raises(am.ImageError, match="a region that meets the network's field of view"):
+        am.Explainer(net, image, spec={"patch_size": PATCH}, region=np.zeros(SHAPE))
+    with pytest.raises(am.TargetError, match=r"input image's shape \(17, 13, 11\)"):
+        am.Explainer(net, image, spec={"patch_size": PATCH}, region=np.ones((3, 3, 3)))
+    with pytest.raises(am.ModelError, match="sees it at once; leave out the region"):
+        am.Explainer(net, image, region=np.ones(SHAPE))
+
+
+def test_the_estimate_counts_looks_and_says_what_is_kept(monkeypatch):
+    net, image = Net(), image_of()
+    how = {"patch_size": PATCH, "sliding_window": {"mirror_axes": [0, 2]}}
+    session = am.Explainer(net, image, spec=how)
+    found = session.estimate(["down", "last"])
+    assert found.windows == len(session._passes.plan.starts) * 4
+    assert found.kept
+    assert found.seconds > 0
+    assert f"{found.windows} windows, about " in str(found)
+    cheaper = session.estimate("down")
+    sizes = {info.name: np.prod(info.shape) for info in session.model.layers()}
+    assert found.bytes - cheaper.bytes == 4 * sizes["last"] * found.windows
+    monkeypatch.setattr(passes, "room_for_activations", lambda *_: 0)
+    monkeypatch.setattr("attention_maps.windows.memory.room_for_activations", lambda *_: 0)
+    again = session.estimate(["down", "last"])
+    assert not again.kept
+    assert again.bytes == found.bytes - 4 * (sizes["last"] + sizes["down"]) * found.windows
+    near = am.Explainer(net, image, spec=how, region=np.eye(17, 13)[..., None] * np.eye(1, 11)[0])
+    assert near.estimate("last").windows < found.windows
+
+
+def test_the_estimate_of_one_pass_counts_what_is_recorded():
+    net, image = Net(), image_of((16, 12, 8))
+    session = am.Explainer(net, image)
+    late, early = session.estimate("last"), session.estimate("first")
+    assert late.windows == early.windows == 1
+    assert late.kept
+    assert late.seconds is None
+    assert late.bytes < early.bytes
+    assert str(late) == f"about {late.bytes / 2**30:.1f} GiB"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "below 1 s"), (42.4, "42 s"), (150, "2 min")])
+def test_the_estimate_in_words(seconds, text):
+    assert str(Estimate(8, 3 * 2**29, seconds, kept=True)) == f"8 windows, about 1.5 GiB, {text}"
 
 
 def test_progress_counts_windows_and_cancels():

@@ -32,7 +32,7 @@ from attention_maps.cli.output import note, print_json, progress_bar
 from attention_maps.cli.questions import Asked, read_options, read_question
 from attention_maps.cli.report import record_of, show
 from attention_maps.cli.running import command
-from attention_maps.cli.slices import write_slices
+from attention_maps.cli.slices import check_table, write_slices
 
 if TYPE_CHECKING:
     from attention_maps.result import AttentionMap
@@ -177,7 +177,7 @@ def explain_image(
         figures_to = plan(figure, "--figure", FIGURE_SUFFIXES, several)
         inputs = [model, *image, region, mask, previous_stage, within, *_sidecars(model, spec)]
         if slices is not None:
-            refuse_inputs([slices], inputs)
+            check_table(slices, inputs)
         if maps_to is not None and not maps_to.folder:
             refuse_inputs(with_json(maps_to.path), inputs)
         if figures_to is not None and not figures_to.folder:
