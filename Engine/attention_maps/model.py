@@ -335,6 +335,7 @@ def load_model(
                 configuration, None if folds is None else tuple(map(str, folds)), checkpoint,
                 trust, previous_stage,
             )  # fmt: skip
+            kind.check(path.name if path is not None else type(source).__name__, options)
             loaded = kind.load(path if path is not None else source, str(wanted), options)
             break
     else:

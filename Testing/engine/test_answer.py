@@ -85,6 +85,33 @@ def test_sigmoid_channels_are_numbered_from_one():
     assert session.answer().background is None
 
 
+@pytest.mark.parametrize("spec", [{}, {"spacing": [2.0, 2.0, 2.0]}], ids=["own grid", "other"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_values_of_the_label_map(spec, activation):
+    """Only the label map changes: the classes keep their order and their question."""
+    image = Image(blob()[None], TILTED)
+    plain = am.Explainer(Threshold(), image, spec={**spec, "activation": activation})
+    values = {"softmax": [7, 3], "sigmoid": [40, 2]}[activation]
+    other = {**spec, "activation": activation, "label_values": values}
+    named = am.Explainer(Threshold(), image, spec=other)
+    expected, found = plain.prediction.array, named.prediction.array
+    first = 0 if activation == "softmax" else 1
+    assert set(np.unique(expected)) == {first, first + 1}
+    for index, value in enumerate(values):
+        np.testing.assert_array_equal(found == value, expected == first + index)
+    assert set(np.unique(found)) == set(values)
+    assert named.answer().ranking() == plain.answer().ranking()
+    assert (
+        named.explain(layer="conv", target=1).score == plain.explain(layer="conv", target=1).score
+    )
+
+
+def test_label_values_that_do_not_fit_are_refused():
+    spec = {"label_values": [0, 1, 2]}
+    with pytest.raises(SpecError, match=r"2 label values for .* got 3; correct `label_values`"):
+        am.Explainer(Threshold(), Image(blob()[None], TILTED), spec=spec).answer()
+
+
 def test_one_channel_is_foreground():
     module, image = seeded(SmallUNet(2, 1), 1), picture(2)
     session = am.Explainer(module, image, spec={"class_names": ["background", "lesion"]})

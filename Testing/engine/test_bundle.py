@@ -506,7 +506,7 @@ def test_without_monai(bundle, monkeypatch):
 
     found = importlib.import_module
     monkeypatch.setattr(importlib, "import_module", fail)
-    with pytest.raises(ModelError, match="pip install monai"):
+    with pytest.raises(am.MissingPackageError, match="pip install monai"):
         am.load_model(bundle)
 
 

@@ -266,6 +266,22 @@ def test_layers_without_an_image(call) -> None:
     assert rows["head"]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "name"),
+    [
+        ("--configuration", "3d_lowres", "configuration"),
+        ("--folds", "0,1", "folds"),
+        ("--checkpoint", "best", "checkpoint"),
+        ("--previous-stage", "mask.nii.gz", "previous_stage"),
+    ],
+)
+def test_choices_that_a_single_file_does_not_offer(call, option, value, name) -> None:
+    for model in (["model.pt"], ["exported.pt2", "--trust"]):
+        code, _, said = call("explain", *model, "scan.nii.gz", option, value)
+        assert code == 1
+        assert f"Error: Expected no `{name}`, as '{model[0]}' offers no such choice" in said
+
+
 def test_consent_on_the_command_line(call) -> None:
     arguments = ["explain", "exported.pt2", "scan.nii.gz", "--trust", "-l", "act"]
     ok(call(*arguments, "-t", "1", "-m", "hires_cam", "-o", "map.nii.gz"))

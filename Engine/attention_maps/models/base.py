@@ -67,6 +67,9 @@ class Preparation(Protocol):
         """
 
 
+CHOICES = ("configuration", "folds", "checkpoint", "previous_stage")
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """What a person may choose about a model that is more than one file.
@@ -116,12 +119,27 @@ class ModelKind:
         description: What it is and where it comes from.
         accepts: Whether a source (a path or an object) is of this kind.
         load: Makes it of a source, on a device, as the options say.
+        choices: Options that mean something to it, beside `trust`.
     """
 
     name: str
     description: str
     accepts: Callable[[Any], bool]
     load: Callable[[Any, str, LoadOptions], Loaded]
+    choices: tuple[str, ...] = CHOICES
+
+    def check(self, source: Any, options: LoadOptions) -> None:
+        """Refuse a choice that this kind does not offer.
+
+        Raises:
+            ModelError: If there is one.
+        """
+        for name in CHOICES:
+            if getattr(options, name) is not None and name not in self.choices:
+                raise ModelError(
+                    f"Expected no `{name}`, as '{source}' offers no such choice, got "
+                    f"{getattr(options, name)!r}; leave it out."
+                )
 
 
 def refuse_inference_tensors(module: Any) -> None:

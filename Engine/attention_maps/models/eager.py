@@ -118,5 +118,7 @@ def _load(source: nn.Module, device: str, options: LoadOptions) -> Loaded:
 
 
 register_kind(
-    ModelKind("eager", "A torch.nn.Module in memory, explained where it is.", _accepts, _load)
+    ModelKind(
+        "eager", "A torch.nn.Module in memory, explained where it is.", _accepts, _load, choices=()
+    )
 )

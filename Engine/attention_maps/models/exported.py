@@ -219,5 +219,6 @@ register_kind(
         "A torch.export archive (.pt2), loaded with your consent, or an ExportedProgram.",
         _accepts,
         _load,
+        choices=(),
     )
 )

@@ -101,5 +101,6 @@ register_kind(
         "A TorchScript file (.pt, .ts, .pth, .jit) or ScriptModule: traced, scripted or frozen.",
         _accepts,
         _load,
+        choices=(),
     )
 )

@@ -268,5 +268,6 @@ register_kind(
         "A model of MONAIAuto3DSeg: its model.pt, the folder or the zip archive that holds it.",
         lambda source: isinstance(source, Path) and is_auto3dseg(source),
         load,
+        choices=(),
     )
 )

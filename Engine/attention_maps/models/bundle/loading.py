@@ -138,5 +138,6 @@ register_kind(
         "A MONAI bundle: its folder, a zip archive, or a .ts file with its metadata inside.",
         lambda source: isinstance(source, Path) and is_bundle(source),
         load,
+        choices=("configuration", "checkpoint"),
     )
 )
