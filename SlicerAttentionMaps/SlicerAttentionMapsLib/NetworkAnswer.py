@@ -21,6 +21,7 @@ class NetworkAnswer:
         labels: (*spatial) whole numbers on the image's grid; None for classification.
         affine: (4, 4) voxel index of `labels` -> world RAS mm.
         fingerprint: text that differs where `labels` do.
+        label_values: value of each class in `labels`; empty for the usual ones.
     """
 
     task: str
@@ -31,6 +32,7 @@ class NetworkAnswer:
     labels: np.ndarray | None = None
     affine: np.ndarray | None = None
     fingerprint: str = ""
+    label_values: tuple[int, ...] = ()
 
 
 def fromEngine(answer) -> NetworkAnswer:
@@ -43,11 +45,18 @@ def fromEngine(answer) -> NetworkAnswer:
 
     image = answer.prediction
     labels = image.array[0].astype(np.uint16)
-    return NetworkAnswer(*plain, labels, image.affine, fingerprint_of(labels))
+    return NetworkAnswer(
+        *plain, labels, image.affine, fingerprint_of(labels), tuple(answer.label_values)
+    )
 
 
 def labelOfClass(answer, index: int) -> int:
-    """Return the label of a class: those that exclude each other count from 0, others from 1."""
+    """Return the label of a class: the model's own where it says so.
+
+    Else those that exclude each other count from 0, others from 1.
+    """
+    if answer.label_values:
+        return answer.label_values[index]
     return index + (0 if answer.activation == "softmax" else 1)
 
 
@@ -56,7 +65,7 @@ def predictedClasses(answer) -> list[int]:
     counts = getattr(answer, "label_counts", ())  # counted by the worker
     if not counts:
         return presentClasses(answer, answer.labels)
-    return _sorted(answer, [*counts, *[0] * (len(answer.classes) + 1 - len(counts))])
+    return _sorted(answer, [*counts, *[0] * (_numberOfLabels(answer) - len(counts))])
 
 
 def boxOf(answer) -> tuple | None:
@@ -67,10 +76,15 @@ def boxOf(answer) -> tuple | None:
 
 def presentClasses(answer, labels: np.ndarray) -> list[int]:
     """Return the classes among some labels, the most frequent first, without the background."""
-    counts, flat = np.zeros(len(answer.classes) + 1, dtype=np.int64), np.ravel(labels)
+    counts, flat = np.zeros(_numberOfLabels(answer), dtype=np.int64), np.ravel(labels)
     for start in range(0, flat.size, _CHUNK):
         counts += np.bincount(flat[start : start + _CHUNK], minlength=len(counts))
     return _sorted(answer, counts)
+
+
+def _numberOfLabels(answer) -> int:
+    """Return the number of values that labels can have, 0 among them."""
+    return 1 + max(labelOfClass(answer, index) for index in range(len(answer.classes)))
 
 
 def _sorted(answer, counts) -> list[int]:

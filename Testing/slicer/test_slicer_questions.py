@@ -11,7 +11,12 @@ import vtk
 
 import attention_maps as am
 from SlicerAttentionMapsLib import MapTargets, VolumeBridge
-from SlicerAttentionMapsLib.NetworkAnswer import NetworkAnswer, labelOfClass, presentClasses
+from SlicerAttentionMapsLib.NetworkAnswer import (
+    NetworkAnswer,
+    labelOfClass,
+    predictedClasses,
+    presentClasses,
+)
 
 pytestmark = pytest.mark.slicer
 SHAPE = (6, 7, 5)
@@ -42,6 +47,18 @@ def test_classes_of_labels(activation, background, classes, labels, expected):
     answer = answerWith(None, activation, background, classes)
     assert presentClasses(answer, np.array(labels, dtype=np.uint16)) == expected
     assert labelOfClass(answer, 0) == (0 if activation == "softmax" else 1)
+
+
+def test_labels_are_the_models_own_where_it_says_so():
+    """Regions of nnU-Net, and the labels 1, 2, 4 of BraTS."""
+    names, labels = ("whole", "core"), np.array([0, 0, 4, 2, 2, 4, 4], dtype=np.uint8)
+    answer = NetworkAnswer(
+        "segmentation", "sigmoid", names, None, (0, 1), labels, PLACE.world, label_values=(2, 4)
+    )
+    assert [labelOfClass(answer, index) for index in range(2)] == [2, 4]
+    assert presentClasses(answer, labels) == [1, 0]
+    assert presentClasses(answer, np.array([2])) == [0]
+    assert predictedClasses(answer) == [1, 0]
 
 
 def test_counts_go_over_every_chunk():

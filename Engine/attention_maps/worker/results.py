@@ -66,6 +66,7 @@ class WorkerAnswer:
         label_box: First and last index of what is not 0 in `labels`, along each axis; None where
             all of it is.
         fingerprint: Text that differs where `labels` do.
+        label_values: Value of each class in `labels`.
         labels: (*spatial) uint8 or uint16 label map on the image's grid, for segmentation.
         affine: (4, 4) voxel index of `labels` -> RAS mm.
     """
@@ -81,6 +82,7 @@ class WorkerAnswer:
     label_counts: tuple[int, ...] = ()
     label_box: tuple[tuple[int, int], ...] | None = None
     fingerprint: str = ""
+    label_values: tuple[int, ...] = ()
     labels: NDArray[np.unsignedinteger] | None = None
     affine: NDArray[np.float64] | None = None
 

@@ -142,7 +142,7 @@ class Server:
             case messages.SetRegion():
                 return session.set_region(message)
             case messages.Estimate():
-                return session.estimate(message)
+                return session.estimate(message, reporter)
             case messages.Layers():
                 return session.layers(message, reporter)
             case messages.Answer():

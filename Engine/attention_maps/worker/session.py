@@ -20,6 +20,7 @@ from attention_maps.spec import find_sidecar
 from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages
 from attention_maps.worker.arrays import copy_axes
+from attention_maps.worker.choices import choices_of
 from attention_maps.worker.summaries import answer_summary, layer_summary, model_summary
 from attention_maps.worker.targets import unpacked
 
@@ -64,7 +65,8 @@ class Session:
                 self._model_error = error  # what a question without a model is told
                 raise
             self._model_key = key
-        return messages.Done(message.id, model_summary(self._model))
+        choices = choices_of(self._model, message.path, message.options)
+        return messages.Done(message.id, {**model_summary(self._model), **choices})
 
     def set_image(self, message: messages.SetImage) -> messages.Done:
         """Take an image, unless it is the one that is set."""
@@ -90,14 +92,17 @@ class Session:
         return messages.Done(message.id, summary)
 
     def set_region(self, message: messages.SetRegion) -> messages.Done:
-        """Limit runs to a region; a new forward pass follows."""
+        """Limit runs to a region; a new forward pass follows, unless it is the one that is set."""
         region = None if message.region is None else self._fetched(message.region)
-        self._region, self._explainer = region, None
+        if not _are_same(region, self._region):
+            self._region, self._explainer = region, None
         return messages.Done(message.id, {"limited": region is not None})
 
-    def estimate(self, message: messages.Estimate) -> messages.Done:
+    def estimate(self, message: messages.Estimate, progress: ProgressCallback) -> messages.Done:
         """Say what a question will take."""
-        found = self._asked().estimate(message.layer)
+        explainer = self._asked()
+        explainer.geometry(progress)  # what takes long can be cancelled
+        found = explainer.estimate(message.layer)
         return messages.Done(message.id, {**dataclasses.asdict(found), "line": str(found)})
 
     def layers(self, message: messages.Layers, progress: ProgressCallback) -> messages.Done:
@@ -196,6 +201,16 @@ class Session:
         if self._explainer is None:
             self._explainer = Explainer(model, image, region=self._region)
         return self._explainer
+
+
+def _are_same(region: Any, other: Any) -> bool:
+    """Whether two regions are one; a file may have changed."""
+    if region is None or other is None:
+        return region is other
+    if not isinstance(region, Image) or not isinstance(other, Image):
+        return False
+    same_place = np.array_equal(region.affine, other.affine)
+    return same_place and np.array_equal(region.array, other.array)
 
 
 def _again(error: Exception) -> Exception:

@@ -107,6 +107,7 @@ def answer_summary(answer: Answer) -> tuple[dict[str, Any], NDArray[np.unsignedi
         "activation": answer.activation,
         "classes": [answer.class_label(index) for index in range(answer.classes)],
         "background": answer.background,
+        "label_values": list(answer.label_values),
         "ranking": answer.ranking(),
         "probabilities": None,
         "voxels": None,
