@@ -86,6 +86,21 @@ def test_fields_are_those_of_the_sidecar():
     assert tables_in_page() == spec_tables(), "run python Testing/engine/spec_table.py"
 
 
+def test_stitching_is_that_of_the_methods():
+    """The page on whole volumes names every method in the row that it belongs to."""
+    text = (ROOT / "docs" / "whole_volumes.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (blending|adding|neither|blending, then .*?) \| (.*?) \|", text, re.MULTILINE
+    )
+    found = {name: how for how, names in rows for name in re.findall(r"`(\w+)`", names)}
+    expected = {}
+    for item in am.methods().values():
+        how = {"add": "adding", "blend": "blending"}[item.stitch] if item.has_layer else "neither"
+        expected[item.name] = how
+    expected["guided_grad_cam"] = "blending, then multiplied"
+    assert found == expected
+
+
 def test_messages_are_those_of_the_code():
     """Each message of the troubleshooting page, with ... for what differs, is in the code."""
     text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
