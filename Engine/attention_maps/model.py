@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attention_maps.errors import ImageError, LayerError, ModelError, ModelRunError
+from attention_maps.errors import ImageError, LayerError, ModelError, ModelRunError, SpecError
 from attention_maps.input_size import FixedSize
 from attention_maps.models import KINDS
 from attention_maps.models.base import LoadOptions
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Fields without a meaning where a model has its own way from an image to the network's input.
+PREPARED = ("spacing", "interpolation", "input_size", "intensity", "intensity_stage", "axis_order")
 TRIED_SIZES = (64, 96, 128, 32, 224, 256, 160, 48)
 
 
@@ -369,6 +371,12 @@ def _merged(loaded: Loaded, given: ModelSpec) -> ModelSpec:
     if loaded.spec is not None:
         said = {name: getattr(given, name) for name in given.model_fields_set}
         spec = loaded.spec.replace(**said)
+        idle = [name for name in PREPARED if getattr(spec, name) != getattr(loaded.spec, name)]
+        if loaded.preparation is not None and idle:
+            raise SpecError(
+                f"Expected no '{idle[0]}' in the specification, as this model prepares the image "
+                "itself; leave it out ('orientation' turns the image before that)."
+            )
     size = loaded.fixed_size
     if size is None or spec.patch_size is not None or "input_size" in spec.model_fields_set:
         return spec

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import attention_maps as am
 import nnunet_models
 from attention_maps.cli import app
+from attention_maps.models.nnunet.preparation import header_spacing
 
 os.environ |= {f"nnUNet_{part}": "not used" for part in nnunet_models.NNUNET_FOLDERS}
 pytest.importorskip("nnunetv2")
@@ -220,6 +221,22 @@ def test_a_first_stage_that_is_not_there(root, case, tmp_path):
     shutil.copytree(source, tmp_path / "alone" / source.name)
     with pytest.raises(am.ModelError, match=r"'.*3d_lowres' is not beside it; copy it there, or"):
         am.Explainer(am.load_model(tmp_path / "alone"), paths)
+
+
+@pytest.mark.parametrize("field", [{"spacing": [1, 1.2, 2]}, {"intensity": [{"kind": "zscore"}]}])
+def test_what_the_plans_say_is_not_said_again(root, field):
+    name = next(iter(field))
+    with pytest.raises(am.SpecError, match=f"no '{name}' .* this model prepares the image itself"):
+        am.load_model(root / "Dataset002_Regions", field)
+
+
+@pytest.mark.parametrize(
+    ("length", "spacing"),
+    [(1.9999998, 2.0), (0.70000004, 0.7), (1.25, 1.25), (0.123456789, 0.123456789)],
+)
+def test_spacings_are_those_of_the_header(length, spacing):
+    """The length of an affine's axis has noise that would decide how many voxels there are."""
+    assert header_spacing(length) == float(np.float32(spacing))
 
 
 def test_models_of_version_one_are_named(tmp_path):
