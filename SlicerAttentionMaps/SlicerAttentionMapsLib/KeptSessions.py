@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import NetworkAnswer, VolumeBridge
+from . import LoadOptions, NetworkAnswer, Regions, VolumeBridge
 from .EnginePath import ensureEngine
 from .TorchImport import importTorch
 
@@ -33,7 +33,9 @@ class KeptSessions:
         self._models: OrderedDict = OrderedDict()
         self._sessions: OrderedDict = OrderedDict()
 
-    def of(self, volumeNodes: list, model, *, spec=None, device="auto") -> KeptSession:
+    def of(
+        self, volumeNodes: list, model, *, spec=None, device="auto", options=None, region=None
+    ) -> KeptSession:
         """Return the session of volumes, as they are now, and a model; a new one if need be.
 
         Args:
@@ -41,22 +43,28 @@ class KeptSessions:
             model: a path, or what `attention_maps.load_model` takes.
             spec: what the network expects; None for the sidecar beside the file.
             device: where the network runs.
+            options: other arguments of `load_model`.
+            region: a ROI node or segment that runs over windows are limited to.
         """
         ensureEngine()
         importTorch()
         import attention_maps as am
 
         specKey = fileState(spec) if isinstance(spec, str | Path) else repr(spec)
-        modelKey = (fileState(model), fileState(sidecarOf(model)), specKey, str(device))
+        options = dict(options or {})
+        ofModel = LoadOptions.stateOf(options)
+        modelKey = (fileState(model), fileState(sidecarOf(model)), specKey, str(device), ofModel)
         loaded = self._models.get(modelKey)
         if loaded is None:
-            loaded = am.load_model(model, spec, device)
+            loaded = am.load_model(model, spec, device, **LoadOptions.forEngine(options))
         axes = loaded.expected_input()[1]
-        key = (modelKey, axes, *(volumeState(node) for node in volumeNodes))
+        states = [volumeState(node) for node in volumeNodes]
+        key = (modelKey, axes, Regions.stateOf(region), *states)
         kept = self._sessions.get(key)
         if kept is None:
             image = VolumeBridge.imageFromVolumes(volumeNodes, axes=axes)
-            kept = KeptSession(am.Explainer(loaded, image))
+            mask = Regions.maskOf(region, volumeNodes[0], axes=axes)
+            kept = KeptSession(am.Explainer(loaded, image, region=mask))
         _keep(self._models, modelKey, loaded)
         _keep(self._sessions, key, kept)
         return kept

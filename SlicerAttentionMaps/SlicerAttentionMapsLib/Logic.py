@@ -9,7 +9,7 @@ import logging
 
 import slicer
 
-from . import MapTargets, ResultNodes
+from . import LoadOptions, MapTargets, ResultNodes
 from .EnginePath import ensureEngine
 from .KeptSessions import KeptSessions
 from .LogicAnalysis import AnalysisActions
@@ -53,6 +53,7 @@ class SlicerAttentionMapsLogic(
         component: bool = False,
         spec=None,
         device: str = "auto",
+        region=None,
         batchSize: int | None = None,
         show: bool = True,
         opacity: float = 0.5,
@@ -64,6 +65,7 @@ class SlicerAttentionMapsLogic(
             overlay = logic.explain(t1, "model.pt", target="tumor", layer="up1")
             overlay = logic.explain(t1, "model.pt", target=pointNode, component=True)
             overlays = logic.explain([t1, t2], "model.pt", method=["grad_cam", "hires_cam"])
+            overlay = logic.explain(t1, "model.pt", spec={"patch_size": [8, 8, 8]}, region=roiNode)
 
         Args:
             volumeNode: the scan, or a list of volumes on one grid: the model's channels in order.
@@ -78,11 +80,15 @@ class SlicerAttentionMapsLogic(
             component: ask about the whole predicted component under the point.
             spec: what the network expects; None for the sidecar beside the model file.
             device: "auto", "cpu", "cuda", ...
+            region: ROI node or segment (segmentationNode, segmentId); windows that hold nothing of
+                it are not run, and nothing is predicted there. For models that see the volume in
+                windows.
             batchSize: inputs per batch of perturbation methods; None for as many as fit.
             show: lay the first map over the scan in the slice views.
             opacity: of the map over the scan, 0..1.
             hiddenFraction: values below this share of the largest absolute one are not drawn.
-            options: of the method.
+            options: of the method; and of `attention_maps.load_model`: configuration, folds,
+                checkpoint, trust, previousStage (a file or a volume node).
 
         Returns:
             The overlay, a `vtkMRMLScalarVolumeNode` on the scan's voxels; a list of them where
@@ -92,7 +98,8 @@ class SlicerAttentionMapsLogic(
             AttentionMapsError: One of its kinds, in one readable line; the scene stays as it was.
         """
         volumeNodes = list(volumeNode) if isinstance(volumeNode, list | tuple) else [volumeNode]
-        kept = self.session(volumeNodes, modelPath, spec=spec, device=device)
+        ofModel, ofMethod = LoadOptions.split(options)
+        kept = self._kept(volumeNodes, modelPath, spec, device, ofModel, region)
         scanNode, scene = volumeNodes[0], volumeNodes[0].GetScene()
         asked = MapTargets.question(
             target,
@@ -102,8 +109,9 @@ class SlicerAttentionMapsLogic(
             component=component,
         )
         made = kept.explainer.explain(
-            method, layer, MapTargets.engineTarget(asked), progress, batch_size=batchSize, **options
-        )
+            method, layer, MapTargets.engineTarget(asked), progress, batch_size=batchSize,
+            **ofMethod,
+        )  # fmt: skip
         results = made if isinstance(made, list) else [made]
         with removeNewNodesOnError(scene):
             nodes = [
@@ -120,19 +128,57 @@ class SlicerAttentionMapsLogic(
             logging.info("%s: score %.6g", node.GetName(), result.score)
         return nodes if isinstance(made, list) else nodes[0]
 
-    def session(self, volumeNodes: list, modelPath, *, spec=None, device: str = "auto"):
+    def session(
+        self,
+        volumeNodes: list,
+        modelPath,
+        *,
+        spec=None,
+        device: str = "auto",
+        region=None,
+        **options,
+    ):
         """Return the kept session (`KeptSession`) of a model and volumes as they are now.
 
             logic.session([t1], "model.pt").answer.classes
 
         Its `answer` holds class names and labels, its `explainer` is the engine's own session.
+
+        Args:
+            volumeNodes: the model's channels in order.
+            modelPath, spec, device, region: as in `explain`.
+            options: of `attention_maps.load_model`, as in `explain`.
         """
+        ofModel, others = LoadOptions.split(options)
+        if others:
+            raise TypeError(f"Expected options of a model, got {', '.join(others)}.")
+        return self._kept(volumeNodes, modelPath, spec, device, ofModel, region)
+
+    def estimate(self, volumeNode, modelPath, layer="auto", **options):
+        """Return what a question will take, once the model is loaded and a window was run.
+
+            print(logic.estimate(t1, "model.pt"))     # 128 windows, about 2.1 GiB, 40 s
+
+        Args:
+            volumeNode, modelPath, layer: as in `explain`.
+            options: as in `session`.
+
+        Returns:
+            An `attention_maps.estimate.Estimate`: windows, bytes, seconds.
+        """
+        volumeNodes = list(volumeNode) if isinstance(volumeNode, list | tuple) else [volumeNode]
+        return self.session(volumeNodes, modelPath, **options).explainer.estimate(layer)
+
+    def _kept(self, volumeNodes: list, modelPath, spec, device, ofModel: dict, region):
+        """Return the kept session of options that were split."""
         ensureEngine()
         from attention_maps.errors import ImageError
 
         if not volumeNodes:
             raise ImageError("Expected at least one volume, got an empty list; choose a volume.")
-        return self._sessions.of(volumeNodes, modelPath, spec=spec, device=device)
+        return self._sessions.of(
+            volumeNodes, modelPath, spec=spec, device=device, options=ofModel, region=region
+        )
 
     def forget(self) -> None:
         """Give the memory of kept models and forward passes back; ends the worker of scripts.

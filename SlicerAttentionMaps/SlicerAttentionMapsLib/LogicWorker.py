@@ -2,6 +2,8 @@
 
 import slicer
 
+from . import LoadOptions
+
 _MS_BETWEEN_LOOKS = 12
 
 
@@ -36,6 +38,7 @@ class WorkerActions:
         device: str = "auto",
         className=None,
         component: bool = False,
+        region=None,
         batchSize: int | None = None,
         show: bool = True,
         opacity: float = 0.5,
@@ -50,7 +53,7 @@ class WorkerActions:
             question = logic.startExplain(t1, "model.pt", target="tumor", layer="up1")
 
         Args:
-            volumeNode: and all up to `options` as in `explain`.
+            volumeNode: and all up to `options` as in `explain`; previousStage is a file.
             onProgress: called with a fraction 0..1 and a message.
             onDone: called with the list of overlays.
             onError: called with the one error that ended it.
@@ -60,9 +63,13 @@ class WorkerActions:
         """
         volumeNodes = list(volumeNode) if isinstance(volumeNode, list | tuple) else [volumeNode]
         session = self.worker()
-        session.choose(volumeNodes, modelPath, spec, device)
+        ofModel, ofMethod = LoadOptions.split(options)
+        session.choose(
+            volumeNodes, modelPath, spec, device, options=LoadOptions.forWorker(ofModel),
+            region=region,
+        )  # fmt: skip
         return session.explain(
-            target, method, layer, options, className=className, component=component,
+            target, method, layer, ofMethod, className=className, component=component,
             batchSize=batchSize, show=show, opacity=opacity, hiddenFraction=hiddenFraction,
             onProgress=onProgress, onDone=onDone, onError=onError,
         )  # fmt: skip

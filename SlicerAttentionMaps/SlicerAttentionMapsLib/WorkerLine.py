@@ -18,6 +18,7 @@ class WorkerLine:
     def __init__(self, interpreter: str, environment, onChanged) -> None:
         self.model = None
         self.modelError = ""
+        self.modelErrorKind = ""
         self.modelLoading = False
         self.layers = None
         self.layersLoading = False
@@ -32,6 +33,7 @@ class WorkerLine:
         self._answer = None
         self._answerKey: tuple = ()
         self._sentKey: tuple = ()
+        self._isLimited = False
         self._currentKey: tuple = ()
         self._events: deque = deque(maxlen=LINES_OF_LOG)
 
@@ -40,7 +42,9 @@ class WorkerLine:
         """The network's answer on the chosen volumes, a `WorkerAnswer`; None if not known yet."""
         return self._answer if self._answerKey == self._subject.key else None
 
-    def choose(self, volumeNodes, modelPath, spec=None, device: str = "auto") -> None:
+    def choose(
+        self, volumeNodes, modelPath, spec=None, device: str = "auto", *, options=None, region=None
+    ) -> None:
         """Say what the next questions are about; loads the model and lists its layers.
 
         Costs nothing where it is what was chosen before.
@@ -50,9 +54,12 @@ class WorkerLine:
             modelPath: model file or folder; empty for none.
             spec: what the network expects: a dict, a path or a name; None for the sidecar.
             device: where the network runs.
+            options, region: see `WorkerSubject`.
         """
         nodes = tuple(node for node in volumeNodes if node is not None)
-        self._subject = WorkerSubject(nodes, str(modelPath or ""), spec or None, device)
+        self._subject = WorkerSubject(
+            nodes, str(modelPath or ""), spec or None, device, dict(options or {}), region
+        )
         if not nodes:
             self._forgetImage()
         if self._subject.modelKey != self._modelKey:
@@ -87,6 +94,7 @@ class WorkerLine:
             self._client.close()
         self._client = None
         self.model, self.layers, self._answer = None, None, None
+        self._isLimited = False
         self.modelLoading = self.layersLoading = False
         self._modelKey = self._layersKey = self._answerKey = self._currentKey = ()
 
@@ -112,6 +120,7 @@ class WorkerLine:
         self._stopListing(patient=False)
         self._modelKey, self._layersKey = key, ()
         self.model, self.modelError, self.layers, self._answer = None, "", None, None
+        self.modelErrorKind = ""
         self._answerKey = self._currentKey = ()
         self.modelLoading = self.layersLoading = False
         if not subject.modelPath:
@@ -129,13 +138,15 @@ class WorkerLine:
         def failed(error: Exception) -> None:
             if key == self._modelKey:
                 self.modelLoading, self.modelError = False, str(self._readable(error))
+                self.modelErrorKind = type(error).__name__
                 self._note(f"model: {self.modelError}")
                 self._changed()
 
         try:
             self._started().load_model(
-                subject.modelPath, subject.spec, subject.device, on_done=loaded, on_error=failed
-            )
+                subject.modelPath, subject.spec, subject.device, options=subject.options,
+                on_done=loaded, on_error=failed,
+            )  # fmt: skip
             self.modelLoading = True
         except Exception as error:
             failed(error)
@@ -216,6 +227,7 @@ class WorkerLine:
             key = f"{subject.volumesKey} {summary['spatial_dims']}"
             sending = self._callbacks(question)
             question.requests.append(client.set_image(channels, affine, image_id=key, **sending))
+            self._sendRegion(question, summary)
             send()
 
         def loaded(summary: dict) -> None:
@@ -227,10 +239,19 @@ class WorkerLine:
         first = "Waiting for the list of layers" if self._isListing else "Loading the model"
         question.report(0.0, first)
         sending = self._callbacks(question, **({} if known else {"on_done": loaded}))
-        request = client.load_model(subject.modelPath, subject.spec, subject.device, **sending)
+        request = client.load_model(
+            subject.modelPath, subject.spec, subject.device, options=subject.options, **sending
+        )
         question.requests.append(request)
         if known:
             go(self.model)
+
+    def _sendRegion(self, question, summary: dict) -> None:
+        """Limit runs to the region; nothing is sent where there was none before either."""
+        mask = question.subject.mask(summary["spatial_dims"])
+        if mask is not None or self._isLimited:
+            self._client.set_region(mask, **self._callbacks(question))
+        self._isLimited = mask is not None
 
     def _noteCurrent(self, question) -> None:
         """Note that the worker has got what this question was about, as it has answered it."""

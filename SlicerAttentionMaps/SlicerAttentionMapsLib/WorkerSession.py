@@ -11,6 +11,7 @@ from . import WorkerNodes
 from .EnginePath import ensureEngine
 from .LiveQuestions import LiveQuestions
 from .WorkerComparison import WorkerComparison
+from .WorkerEstimates import WorkerEstimates
 from .WorkerLine import WorkerLine
 from .WorkerQuestion import WorkerQuestion
 from .WorkerSubject import WorkerSubject
@@ -31,9 +32,11 @@ class WorkerSession(WorkerLine):
     Attributes:
         model: what the chosen model is and expects (`attention_maps.worker.summaries`), or None.
         modelError: why it could not be loaded, or empty.
+        modelErrorKind: class of that error, or empty.
         modelLoading: whether it is being loaded.
         layers: its layers, `attention_maps.LayerInfo`, or None.
         layersLoading: whether they are being listed.
+        estimates: what a question will take (`WorkerEstimates`).
     """
 
     def __init__(self, interpreter: str = "", environment=None, onChanged=None) -> None:
@@ -42,6 +45,7 @@ class WorkerSession(WorkerLine):
         self._failed: list = []
         self._polling = False
         self._live = LiveQuestions(self)
+        self.estimates = WorkerEstimates(self)
 
     @property
     def busy(self) -> bool:
@@ -183,6 +187,7 @@ class WorkerSession(WorkerLine):
 
     def cancel(self) -> None:
         """End everything that runs within a second."""
+        self.estimates.stop()
         self._live.stop()
         for question in self._questions:
             self.cancelQuestion(question)
@@ -240,6 +245,7 @@ class WorkerSession(WorkerLine):
         ensureEngine()
         from attention_maps.errors import Cancelled
 
+        self.estimates.stop()
         self._live.stop()
         questions, self._questions = self._questions, []
         for question in questions:
@@ -248,6 +254,7 @@ class WorkerSession(WorkerLine):
 
     def _begin(self, question: WorkerQuestion, send) -> WorkerQuestion:
         """Bring the worker up to date, then send what is asked."""
+        self.estimates.stop()
         self._questions.append(question)
         self._note(f"{question.text}: asked")
         try:

@@ -1,9 +1,10 @@
 """Which volumes and which model the next questions are about."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from . import KeptSessions, VolumeBridge
+from . import KeptSessions, LoadOptions, Regions, VolumeBridge
 from .EnginePath import ensureEngine
 
 
@@ -16,12 +17,17 @@ class WorkerSubject:
         modelPath: model file or folder; empty for none.
         spec: what the network expects: a dict, a path or a name; None for the sidecar.
         device: where the network runs.
+        options: other arguments of `load_model`, such as configuration, folds and trust.
+        region: a ROI node or a segment (segmentationNode, segmentId) that runs over windows are
+            limited to; None for the whole volume.
     """
 
     volumeNodes: tuple = ()
     modelPath: str = ""
     spec: object = None
     device: str = "auto"
+    options: Mapping = field(default_factory=dict)
+    region: object = None
 
     @property
     def modelKey(self) -> tuple:
@@ -30,7 +36,7 @@ class WorkerSubject:
             return ()
         files = (self.modelPath, KeptSessions.sidecarOf(self.modelPath))
         states = [KeptSessions.fileState(path) for path in files]
-        return (*states, repr(self.spec), self.device)
+        return (*states, repr(self.spec), self.device, LoadOptions.stateOf(self.options))
 
     @property
     def volumesKey(self) -> str:
@@ -47,7 +53,7 @@ class WorkerSubject:
     @property
     def key(self) -> tuple:
         """What changes when anything does that an answer depends on."""
-        return self.volumesKey, self.modelKey
+        return self.volumesKey, self.modelKey, Regions.stateOf(self.region)
 
     @property
     def scanNode(self):
@@ -75,3 +81,7 @@ class WorkerSubject:
     def channels(self, axes: int | None):
         """Return the channels, without a copy, and their affine (see `VolumeBridge`)."""
         return VolumeBridge.channelsOfVolumes(list(self.volumeNodes), axes=axes)
+
+    def mask(self, axes: int | None):
+        """Return the region as a mask Image; None for the whole volume."""
+        return Regions.maskOf(self.region, self.scanNode, axes=axes)

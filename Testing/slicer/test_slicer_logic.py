@@ -267,7 +267,10 @@ def test_snippets_of_the_docstrings_run(scene, logic, scan, tmp_path, monkeypatc
     )
     point = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point")
     point.AddControlPointWorld(vtk.vtkVector3d(*PLACES["nested"].worldOf(HOT)))
-    names = {"logic": logic, "t2": t2, "pointNode": point}
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "ROI")
+    roi.SetCenterWorld(*PLACES["nested"].worldOf(HOT))
+    roi.SetSize(9.0, 9.0, 9.0)
+    names = {"logic": logic, "t2": t2, "pointNode": point, "roiNode": roi}
     names |= {"t1": t1, "segmentation": truth}
     snippets = 0
     for name, method in inspect.getmembers(SlicerAttentionMapsLogic, inspect.isfunction):

@@ -1,0 +1,73 @@
+"""What a question will take, asked from the worker while it has nothing else to do."""
+
+import math
+
+from .EnginePath import ensureEngine
+from .WorkerQuestion import WorkerQuestion
+
+
+class WorkerEstimates:
+    """Asks for one estimate at a time; any question goes first.
+
+    Args:
+        session: the `WorkerSession`.
+    """
+
+    def __init__(self, session) -> None:
+        self._session = session
+        self._running: WorkerQuestion | None = None
+        self._key: tuple = ()
+        self._found: dict | None = None
+
+    def isKnown(self, layer) -> bool:
+        """Whether a layer was asked about, and the volumes, model and region are still the same."""
+        return self._key == self._keyOf(layer)
+
+    def of(self, layer) -> dict | None:
+        """Return what a question takes: `attention_maps.estimate.Estimate` as a dict with "line".
+
+        Args:
+            layer: as in `WorkerSession.explain`.
+        """
+        return self._found if self.isKnown(layer) else None
+
+    def ask(self, layer) -> bool:
+        """Ask, unless it is known or something else is under way; returns whether it was asked."""
+        session = self._session
+        if self.isKnown(layer) or session.pending or session.model is None:
+            return False
+        question = WorkerQuestion(session._subject, "estimate", onDone=self._told)
+        self._running, self._key, self._found = question, self._keyOf(layer), None
+
+        def send() -> None:
+            callbacks = session._callbacks(question, on_done=question.finish)
+            question.requests.append(session._client.estimate(layer, **callbacks))
+
+        try:
+            session._update(question, send)
+        except Exception as error:  # whoever asks a question is told it then
+            question.fail(session._readable(error))
+        return True
+
+    def stop(self) -> None:
+        """Let a question go before; what is under way is asked for again after it."""
+        question, self._running = self._running, None
+        if question is None or question.done:
+            return
+        ensureEngine()
+        from attention_maps.errors import Cancelled
+
+        for request in question.requests[-1:]:  # model and image are needed in any case
+            self._session._client.cancel(request, math.inf)
+        self._key = ()
+        question.fail(Cancelled("Another question came first."))
+
+    def _told(self, found: dict) -> None:
+        question, self._running = self._running, None
+        self._found = found
+        self._session._noteCurrent(question)
+        self._session._requestLayers(sized=True)  # a window has been run: it costs nothing
+        self._session._changed()
+
+    def _keyOf(self, layer) -> tuple:
+        return (*self._session._subject.key, repr(layer))
