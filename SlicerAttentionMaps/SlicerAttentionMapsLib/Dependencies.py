@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .i18n import _
+
+# Installed once such a model is first chosen.
+FOR_MODELS = ("nnunetv2", "monai")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def requirements() -> tuple[Requirement, ...]:
         Requirement("pydantic", "pydantic", "2.6", _("checks what a model expects")),
         Requirement("numpy", "numpy", "1.26", _("arrays"), shipped=True),
         Requirement("SimpleITK", "SimpleITK", "2.3", _("resampling, components"), shipped=True),
+        Requirement("nnunetv2", "nnunetv2", "2.5", _("nnU-Net models"), required=False),
+        Requirement("monai", "monai", "1.4", _("MONAI bundles"), required=False),
         Requirement("nibabel", "nibabel", "5.2", _("NIfTI files in scripts"), required=False),
         Requirement("matplotlib", "matplotlib", "3.8", _("figures in scripts"), required=False),
         Requirement("typer", "typer", "0.12", _("the command line"), required=False),
@@ -92,13 +97,29 @@ def packages(look: Callable[[Requirement], Package] | None = None) -> tuple[Pack
     return tuple((look or lookUp)(requirement) for requirement in requirements())
 
 
-def toInstall(found: tuple[Package, ...]) -> tuple[Package, ...]:
-    """Return what is missing or too old, and can be installed for the panel."""
+def toInstall(found: tuple[Package, ...], also: Iterable[str] = ()) -> tuple[Package, ...]:
+    """Return what is missing or too old, and can be installed for the panel.
+
+    Args:
+        found: all packages.
+        also: names of optional ones that are wanted, too.
+    """
+    wanted = {*also, *(item.requirement.name for item in found if item.requirement.required)}
     return tuple(
         package
         for package in found
-        if package.requirement.required and not package.requirement.shipped and not package.isFine
+        if package.requirement.name in wanted
+        and not package.requirement.shipped
+        and not package.isFine
     )
+
+
+def namedIn(message: str) -> str:
+    """Return the package for a kind of models that a message names; empty if it names none.
+
+    No other is ever installed because of a model: what a file asks for may be anything.
+    """
+    return next((name for name in FOR_MODELS if re.search(rf"\b{name}\b", message)), "")
 
 
 def lookUp(requirement: Requirement) -> Package:

@@ -71,8 +71,11 @@ class PackageInstaller:
         self._host = host
         self._around = surroundings or Surroundings()
 
-    def installMissing(self) -> bool:
+    def installMissing(self, also: tuple[str, ...] = ()) -> bool:
         """Ask, then install what is missing or too old.
+
+        Args:
+            also: names of optional packages that are wanted, too.
 
         Returns:
             Whether all is there now; False if the person said no.
@@ -80,7 +83,7 @@ class PackageInstaller:
         Raises:
             InstallError: it could not be installed.
         """
-        missing = self._missing()
+        missing = self._missing(also)
         if not missing:
             return True
         if not self._host.ask(question(missing, self._host.hasTorchInstaller())):
@@ -88,15 +91,15 @@ class PackageInstaller:
             return False
         before = self._around.versions()
         self._install(missing)
-        self._check(self._missing())
+        self._check(self._missing(also))
         replaced = self._replaced(before)
         logging.info("Attention Maps: installed %s.", _named(missing))
         if replaced:
             self._host.offerRestart(replaced)
         return True
 
-    def _missing(self) -> tuple[Package, ...]:
-        return Dependencies.toInstall(Dependencies.packages(self._around.look))
+    def _missing(self, also: tuple[str, ...]) -> tuple[Package, ...]:
+        return Dependencies.toInstall(Dependencies.packages(self._around.look), also)
 
     def _install(self, missing: tuple[Package, ...]) -> None:
         wanted = [package.requirement for package in missing]
@@ -106,7 +109,7 @@ class PackageInstaller:
             if others:
                 with tempfile.TemporaryDirectory() as folder:
                     constraints = Path(folder, "constraints.txt")
-                    constraints.write_text(self._constraints(), encoding="utf-8")
+                    constraints.write_text(self._constraints(wanted), encoding="utf-8")
                     self._host.install(others, constraints)
             for item in torch:
                 self._host.installTorch(f">={item.minimum}")
@@ -118,10 +121,16 @@ class PackageInstaller:
                 ).format(names=_named(missing), error=_reason(error))
             ) from error
 
-    def _constraints(self) -> str:
-        """Keep pip from replacing what 3D Slicer ships."""
+    def _constraints(self, wanted: list[Dependencies.Requirement]) -> str:
+        """Keep pip from replacing what 3D Slicer ships, and a torch that fits the computer."""
         found = Dependencies.packages(self._around.look)
-        kept = [package for package in found if package.requirement.shipped and package.version]
+        kept = [
+            package
+            for package in found
+            if package.version
+            and (package.requirement.shipped or package.requirement.name == "torch")
+            and package.requirement not in wanted
+        ]
         return "".join(f"{package.requirement.name}=={package.version}\n" for package in kept)
 
     def _check(self, missing: tuple[Package, ...]) -> None:

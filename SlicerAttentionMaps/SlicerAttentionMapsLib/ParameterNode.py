@@ -14,6 +14,8 @@ class SlicerAttentionMapsParameterNode:
         volumes: the scan, or one volume per channel of the model.
         modelPath: model file or folder.
         specification: edited specification as JSON; empty for the sidecar beside the model.
+        modelOptions: configuration, folds, checkpoint and mirroring of a model folder as JSON.
+        regionNode: box that runs over windows are limited to.
         where: what part of the answer is asked about.
         className: class that is asked about; empty for the likeliest, or what is predicted there.
         otherClassName: of a contrast, the class that it is held against.
@@ -41,6 +43,8 @@ class SlicerAttentionMapsParameterNode:
     volumes: list[slicer.vtkMRMLVolumeNode]
     modelPath: str = ""
     specification: str = ""
+    modelOptions: str = ""
+    regionNode: slicer.vtkMRMLMarkupsROINode
     where: Annotated[str, Choice(["class", "component", "segment", "roi", "point", "contrast"])] = (
         "class"
     )

@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 
-from . import Interpreters
+from . import Dependencies, Interpreters
 from .EnginePath import ensureEngine
 from .WorkerSubject import WorkerSubject
 
@@ -273,7 +273,7 @@ class WorkerLine:
         from attention_maps.errors import AttentionMapsError, MissingPackageError, WorkerError
 
         logging.debug("Attention Maps: %s", error, exc_info=error)
-        if isinstance(error, MissingPackageError):
+        if isinstance(error, MissingPackageError) and not Dependencies.namedIn(str(error)):
             return MissingPackageError(
                 f"{error} Open the Setup section, which installs it, or choose another Python "
                 "there."

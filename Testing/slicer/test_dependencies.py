@@ -169,13 +169,13 @@ def test_without_the_extension_pip_installs_torch():
 def test_what_slicer_ships_is_held_in_place():
     computer = Computer(pydantic=None)
     computer.installer().installMissing()
-    assert computer.constraints == "numpy==2.0.1\nSimpleITK==2.5.0\n"
+    assert computer.constraints == "torch==2.9.1+cpu\nnumpy==2.0.1\nSimpleITK==2.5.0\n"
 
 
 def test_a_shipped_package_of_unknown_version_is_no_constraint():
     computer = Computer(pydantic=None, SimpleITK="")
     computer.installer().installMissing()
-    assert computer.constraints == "numpy==2.0.1\n"
+    assert computer.constraints == "torch==2.9.1+cpu\nnumpy==2.0.1\n"
 
 
 def test_a_new_package_needs_no_restart():
@@ -239,3 +239,28 @@ def test_versions_of_this_python_are_read():
     )
     assert "pytest" in around.modules()
     assert "sys" in around.loaded
+
+
+def test_packages_for_a_kind_of_models_are_installed_when_they_are_wanted():
+    computer = Computer(pydantic=None)
+    assert computer.installer().installMissing(("monai",))
+    assert computer.installed == ["pydantic>=2.6", "monai>=1.4"]
+    assert "- monai>=1.4 (MONAI bundles)" in computer.questions[0]
+    assert computer.installer().installMissing(("monai",))
+    assert len(computer.questions) == 1
+    computer = Computer(torch="2.1")
+    assert computer.installer().installMissing(("nnunetv2",))
+    assert "torch" not in computer.constraints  # it is replaced by a newer one
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ("An nnU-Net model needs the package nnunetv2; install it.", "nnunetv2"),
+        ("The worker misses the Python package 'monai'; install it.", "monai"),
+        ("The worker misses the Python package 'monailabel'; install it.", ""),
+        ("The worker misses the Python package 'evil'; install it.", ""),
+    ],
+)
+def test_no_other_package_is_installed_because_of_a_model(message, name):
+    assert Dependencies.namedIn(message) == name

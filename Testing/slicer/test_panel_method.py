@@ -107,7 +107,7 @@ def example(
 
 
 METHOD = am.registry.Method(
-    "example", "Example", example, "input", True, False, "An example.", "doi:0",
+    "example", "Example", example, "input", True, False, "blend", "An example.", "doi:0",
     options=_options(example),
 )  # fmt: skip
 

@@ -29,7 +29,7 @@ def obstacle(model: dict[str, Any], volumes: Sequence[VolumeFacts]) -> str:
     if axes == 2 and 1 not in first.size:
         return _(
             "The model takes 2D pictures, '{name}' is a 3D volume with {count} slices: choose a "
-            "volume with a single slice."
+            "volume with a single slice, or let it look slice by slice."
         ).format(name=first.name, count=first.size[2])
     if wanted and given != wanted:
         return _("The model takes {wanted}, {given} chosen.").format(

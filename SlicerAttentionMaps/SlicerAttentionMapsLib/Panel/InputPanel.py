@@ -8,8 +8,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..i18n import _
-from . import Fit, SpecForm
+from . import Fit, ModelRefusal, SpecForm
+from . import ModelOptions as Options
 from .Control import Control
+from .ModelOptions import ModelOptions
 
 if TYPE_CHECKING:
     from .Control import Controls
@@ -54,6 +56,10 @@ class InputState:
         model: the worker's summary of the loaded model; None if none is loaded.
         modelLoading: whether the worker is loading it.
         modelError: why it was refused; empty if it was not.
+        modelErrorKind: class of that error.
+        options: what is chosen of a folder of trained networks.
+        choices: what it holds: "configurations", "folds" and "checkpoints"; empty for any other
+            model, and as long as that is not known.
     """
 
     volumes: tuple[VolumeFacts | None, ...] = (None,)
@@ -67,6 +73,9 @@ class InputState:
     model: dict[str, Any] | None = None
     modelLoading: bool = False
     modelError: str = ""
+    modelErrorKind: str = ""
+    options: ModelOptions = field(default_factory=ModelOptions)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -129,7 +138,7 @@ def warning(state: PanelState) -> str:
     """Return why volume and model do not fit, or the model was refused; empty if all is well."""
     given = state.input
     if given.modelError:
-        return given.modelError  # also where it stands in the form, which may be closed
+        return ModelRefusal.message(state)  # also where it stands in the form, which may be closed
     if given.modelPath and not given.modelFound:
         return problem(state) if any(given.volumes) else ""
     if given.model is None or not given.ready:
@@ -153,13 +162,20 @@ def modelLine(given: InputState) -> str:
 def controls(state: PanelState) -> Controls:
     """Return what each widget of the section shows."""
     given, running = state.input, state.explain.running
-    line, why = modelLine(given), warning(state)
+    line, why, remedy = modelLine(given), warning(state), ModelRefusal.remedy(state)
     return {
         "modelPathEdit": Control(text=given.modelPath, enabled=not running),
         "modelFolderButton": Control(enabled=not running),
         "modelLineLabel": Control(text=line, visible=bool(line)),
         "inputWarningFrame": Control(visible=bool(why)),
         "inputWarningLabel": Control(text=why),
+        "remedyButton": Control(
+            visible=remedy is not None,
+            enabled=not running,
+            text=remedy.label if remedy else "",
+            toolTip=remedy.toolTip if remedy else "",
+        ),
+        **Options.controls(state),
         "specificationBox": Control(enabled=given.modelFound and not running),
         "specificationLabel": Control(text=_source(given)),
         "saveSidecarButton": _saveControl(given),

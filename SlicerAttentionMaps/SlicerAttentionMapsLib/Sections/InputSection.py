@@ -10,7 +10,7 @@ import vtk
 from .. import Sidecar, VolumeChoice
 from ..Binding import apply
 from ..i18n import _
-from ..Panel import SetupPanel, SpecForm
+from ..Panel import ModelOptions, SetupPanel, SpecForm
 from ..Panel.InputPanel import (
     InputState,
     channelControls,
@@ -18,7 +18,9 @@ from ..Panel.InputPanel import (
     controls,
     formEntries,
 )
+from .ModelChoices import ModelChoices
 from .ModelDrop import ModelDrop
+from .ModelRemedies import ModelRemedies
 from .SpecificationForm import SpecificationForm
 from .VolumeSelectors import VolumeSelectors
 
@@ -49,6 +51,8 @@ class InputSection:
             _("Models") + " (*.pt *.pth *.ts *.pt2 *.jit)",
             _("All files") + " (*)",
         ]
+        self._choices = ModelChoices(panel)
+        self._remedies = ModelRemedies(panel)
         self._drop = ModelDrop(ui.inputSection, panel.guarded(self.onModel))
         self._pause = qt.QTimer(ui.inputSection)
         self._pause.setSingleShot(True)
@@ -88,6 +92,9 @@ class InputSection:
             model=model,
             modelLoading=worker.modelLoading if isTold else found,
             modelError=worker.modelError if isTold else "",
+            modelErrorKind=worker.modelErrorKind if isTold else "",
+            options=self._choices.options(),
+            choices=self._choices.choices(path, model),
         )
 
     def show(self, state) -> None:
@@ -95,6 +102,7 @@ class InputSection:
         self._selectors.show(channelControls(state))
         self._form.show(formEntries(state.input))
         apply(self._panel.ui, controls(state))
+        self._choices.show(state)
         self._observeVolumes()
         self._remember(state.input)
         self._guessVolumes(state.input)
@@ -114,11 +122,16 @@ class InputSection:
         if waits or state.explain.running or SetupPanel.problem(state):
             return
         self._told = given.modelPath if given.modelFound else None
+        parameters = self._panel.parameters
+        trusted = self._told is not None and self._remedies.trust.covers(self._told)
+        isWindowed = given.model is not None and given.model.get("windows")
         self._panel.worker.choose(
             [node for node in self.volumeNodes() if node is not None],
             self._told or "",
-            SpecForm.parsed(self._panel.parameters.specification) or None,
+            ModelOptions.specificationFor(SpecForm.parsed(parameters.specification), given.options),
             state.setup.choices.device,
+            options=ModelOptions.forEngine(given.options, trusted=trusted),
+            region=parameters.regionNode if isWindowed else None,
         )
 
     def suggest(self) -> None:
@@ -145,6 +158,7 @@ class InputSection:
         self._pause.start()
         with slicer.util.NodeModify(parameters):
             parameters.specification = ""
+            parameters.modelOptions = ""
             parameters.modelPath = path
 
     def onFolder(self) -> None:
@@ -168,6 +182,12 @@ class InputSection:
         self._unread.pop(name, None)
         if fields != SpecForm.withoutVersion(state.specification):
             self._panel.parameters.specification = json.dumps(fields)
+        self._panel.requestRefresh()
+
+    def onField(self, name: str, value) -> None:
+        """Take a field of the specification as it is."""
+        fields = SpecForm.withoutVersion(self.state().specification)
+        self._panel.parameters.specification = json.dumps({**fields, name: value})
         self._panel.requestRefresh()
 
     def onSaveSidecar(self) -> None:

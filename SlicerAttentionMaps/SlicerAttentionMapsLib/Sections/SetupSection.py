@@ -72,6 +72,11 @@ class SetupSection:
             self._renewWorkerSoon()
             self.onCheck()
 
+    def lookAgain(self) -> None:
+        """Look packages up again after others were installed."""
+        self._state = replace(self._state, packages=Dependencies.packages())
+        self._panel.requestRefresh()
+
     def onCheck(self) -> None:
         """Ask the worker what it finds; that starts it, where it does not run."""
         if self._renewTimer.active:
