@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attention_maps.errors import Cancelled, ImageError, WorkerError
-from panel_states import panelState
+from panel_states import MODEL, panelState
 from SlicerAttentionMapsLib.Panel import Messages
 from SlicerAttentionMapsLib.Panel.Caption import captionOf
 from SlicerAttentionMapsLib.Panel.Control import Control
@@ -133,3 +133,27 @@ def test_messages_are_few_and_none_stands_there_twice():
     assert Messages.controls(messages)["messageFrame"].visible is True
     assert Messages.controls(messages)["messageLabel"].text == "d\n\nc\n\na"
     assert Messages.controls(())["messageFrame"].visible is False
+
+
+WINDOWS = {**MODEL, "windows": True}
+
+
+def test_what_a_run_over_windows_takes_is_said_before_it():
+    known = ExplainState(estimate="128 windows, about 2.1 GiB, 40 s", regionNode="ROI1")
+    shown = controls(panelState(model=WINDOWS, explain=known))
+    assert shown["estimateLabel"].visible is True
+    assert shown["estimateLabel"].text == "Takes 128 windows, about 2.1 GiB, 40 s."
+    assert shown["limitBox"].visible is True
+    assert shown["regionSelector"].node == "ROI1"
+    assert shown["regionSelector"].enabled is True
+    running = controls(panelState(model=WINDOWS, explain=replace(known, running=True)))
+    assert running["estimateLabel"].visible is False
+    assert running["regionSelector"].enabled is False
+    assert controls(panelState(model=WINDOWS))["estimateLabel"].visible is False
+
+
+@pytest.mark.parametrize("model", [MODEL, None])
+def test_a_model_without_windows_is_not_limited(model):
+    shown = controls(panelState(model=model, explain=ExplainState(estimate="about 1 GiB")))
+    assert shown["estimateLabel"].visible is False
+    assert shown["limitBox"].visible is False

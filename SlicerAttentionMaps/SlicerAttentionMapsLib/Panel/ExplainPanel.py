@@ -27,6 +27,8 @@ class ExplainState:
         secondsLeft: how long it will take, None if nobody knows yet.
         log: what was done and said so far.
         caption: what the last map is and says.
+        estimate: what the question will take, in words; empty as long as that is not known.
+        regionNode: ID of the box that the run is limited to; empty for none.
     """
 
     running: bool = False
@@ -36,6 +38,8 @@ class ExplainState:
     secondsLeft: float | None = None
     log: str = ""
     caption: str = ""
+    estimate: str = ""
+    regionNode: str = ""
 
 
 def problem(state: PanelState) -> str:
@@ -69,8 +73,34 @@ def controls(state: PanelState) -> Controls:
         "captionLabel": Control(
             text=explain.caption, visible=bool(explain.caption) and not explain.running
         ),
+        **_limits(state),
         "logText": Control(text=explain.log),
         "copyLogButton": Control(enabled=bool(explain.log)),
+    }
+
+
+def _limits(state: PanelState) -> Controls:
+    """Return what is shown of a run over windows; another model sees the volume at once."""
+    explain, model = state.explain, state.input.model
+    isWindowed = model is not None and bool(model.get("windows"))
+    return {
+        "estimateLabel": Control(
+            text=_("Takes {estimate}.").format(estimate=explain.estimate),
+            visible=isWindowed and bool(explain.estimate) and not explain.running,
+            toolTip=_(
+                "Of the first question about the whole volume, at one layer. Later ones need no "
+                "prediction; methods that look many times take as many times longer."
+            ),
+        ),
+        "limitBox": Control(visible=isWindowed),
+        "regionSelector": Control(
+            node=explain.regionNode,
+            enabled=not explain.running,
+            toolTip=_(
+                "Windows that hold nothing of this box are not looked at, and nothing is predicted "
+                "there."
+            ),
+        ),
     }
 
 

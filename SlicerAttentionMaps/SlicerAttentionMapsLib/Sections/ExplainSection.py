@@ -9,6 +9,7 @@ from ..Panel.Caption import captionOf
 from ..Panel.ExplainPanel import ExplainState, controls, doing, problem
 from ..Panel.Messages import isCancel
 from ..Panel.TimeLeft import TimeLeft
+from .RunLimits import RunLimits
 
 
 class ExplainSection:
@@ -24,6 +25,7 @@ class ExplainSection:
         self._canceling = False
         self._fraction, self._message = 0.0, ""
         self._timeLeft = TimeLeft()
+        self._limits = RunLimits(panel)
         ui = panel.ui
         ui.explainButton.connect("clicked()", panel.guarded(self.onExplain))
         ui.cancelButton.connect("clicked()", panel.guarded(self.onCancel))
@@ -40,6 +42,8 @@ class ExplainSection:
             secondsLeft=self._timeLeft.seconds() if self._running else None,
             log=self._log(),
             caption=self._caption(),
+            estimate=self._limits.estimate(),
+            regionNode=self._limits.region(),
         )
 
     def show(self, state) -> None:
@@ -47,6 +51,7 @@ class ExplainSection:
         text = self._panel.ui.logText
         isAtEnd = text.verticalScrollBar().value == text.verticalScrollBar().maximum
         apply(self._panel.ui, controls(state))
+        self._limits.show(state)
         if isAtEnd:
             text.verticalScrollBar().value = text.verticalScrollBar().maximum
 
