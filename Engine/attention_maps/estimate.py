@@ -25,10 +25,14 @@ class Estimate:
 
     def __str__(self) -> str:
         parts = [f"{self.windows} windows"] if self.windows > 1 else []
-        parts.append(f"about {self.bytes / 2**30:.1f} GiB")
+        parts.append(f"{_memory(self.bytes / 2**30)} GiB")
         if self.seconds is not None:
             parts.append(f"{_duration(self.seconds)}")
         return ", ".join(parts)
+
+
+def _memory(size: float) -> str:
+    return f"about {size:.1f}" if size >= 0.1 else "below 0.1"
 
 
 def _duration(seconds: float) -> str:

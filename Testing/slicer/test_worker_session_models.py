@@ -112,7 +112,7 @@ def test_an_estimate_is_asked_once_and_gives_way(session, windowed, wide):
     expected = am.Explainer(windowed, VolumeBridge.imageFromVolumes([wide])).estimate()
     assert found["windows"] == expected.windows == 4
     assert found["bytes"] == pytest.approx(expected.bytes, rel=0.01)
-    assert found["line"].startswith("4 windows, about ")
+    assert found["line"].startswith("4 windows, below 0.1 GiB, ")
     assert not session.estimates.ask("auto")
     assert session.estimates.of("features") is None
 
