@@ -18,6 +18,7 @@ class WorkerEstimates:
         self._running: WorkerQuestion | None = None
         self._key: tuple = ()
         self._found: dict | None = None
+        self._problem = ""
 
     def isKnown(self, layer) -> bool:
         """Whether a layer was asked about, and the volumes, model and region are still the same."""
@@ -31,13 +32,20 @@ class WorkerEstimates:
         """
         return self._found if self.isKnown(layer) else None
 
+    def problemOf(self, layer) -> str:
+        """Return why nobody can say, such as a region outside of what the network sees."""
+        return self._problem if self.isKnown(layer) else ""
+
     def ask(self, layer) -> bool:
         """Ask, unless it is known or something else is under way; returns whether it was asked."""
         session = self._session
         if self.isKnown(layer) or session.pending or session.model is None:
             return False
-        question = WorkerQuestion(session._subject, "estimate", onDone=self._told)
-        self._running, self._key, self._found = question, self._keyOf(layer), None
+        question = WorkerQuestion(
+            session._subject, "estimate", onDone=self._told, onError=self._failed
+        )
+        self._running, self._key = question, self._keyOf(layer)
+        self._found, self._problem = None, ""
 
         def send() -> None:
             callbacks = session._callbacks(question, on_done=question.finish)
@@ -45,7 +53,7 @@ class WorkerEstimates:
 
         try:
             session._update(question, send)
-        except Exception as error:  # whoever asks a question is told it then
+        except Exception as error:  # is told like all that comes later
             question.fail(session._readable(error))
         return True
 
@@ -53,20 +61,25 @@ class WorkerEstimates:
         """Let a question go before; what is under way is asked for again after it."""
         question, self._running = self._running, None
         if question is None or question.done:
+            self._key = () if self._problem else self._key  # what was in the way may be gone after
             return
         ensureEngine()
         from attention_maps.errors import Cancelled
 
         for request in question.requests[-1:]:  # model and image are needed in any case
             self._session._client.cancel(request, math.inf)
-        self._key = ()
         question.fail(Cancelled("Another question came first."))
+        self._key = ()
 
     def _told(self, found: dict) -> None:
         question, self._running = self._running, None
         self._found = found
         self._session._noteCurrent(question)
         self._session._requestLayers(sized=True)  # a window has been run: it costs nothing
+        self._session._changed()
+
+    def _failed(self, error: Exception) -> None:
+        self._running, self._problem = None, str(error)
         self._session._changed()
 
     def _keyOf(self, layer) -> tuple:

@@ -150,6 +150,10 @@ def test_what_a_run_over_windows_takes_is_said_before_it():
     assert running["estimateLabel"].visible is False
     assert running["regionSelector"].enabled is False
     assert controls(panelState(model=WINDOWS))["estimateLabel"].visible is False
+    outside = ExplainState(estimateProblem="No window holds anything of the region.")
+    shown = controls(panelState(model=WINDOWS, explain=outside))
+    assert shown["estimateLabel"].visible is True
+    assert shown["estimateLabel"].text == "No window holds anything of the region."
 
 
 @pytest.mark.parametrize("model", [MODEL, None])

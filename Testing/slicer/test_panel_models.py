@@ -85,6 +85,9 @@ def test_a_network_of_pictures_may_look_slice_by_slice():
     flat = {**MODEL, "spatial_dims": 2}
     assert ModelRefusal.remedy(panelState(model=flat)).kind == ModelRefusal.SLICES
     assert "slice by slice" in InputPanel.problem(panelState(model=flat))
+    assert ModelRefusal.slicesField(panelState(model=flat)) == {}
+    diagnosis = panelState(model={**flat, "task": "classification"})
+    assert ModelRefusal.slicesField(diagnosis) == {"together": "batch"}
     picture = replace(T1, size=(64, 64, 1))
     assert ModelRefusal.remedy(panelState(model=flat, volumes=(picture,))) is None
     assert ModelRefusal.remedy(panelState(model=flat, volumes=(None,))) is None

@@ -149,6 +149,12 @@ def test_a_region_limits_the_run(scene, session, logic, windowed, wide):
     np.testing.assert_array_equal(mapOf(whole), mapOf(expected))
     roi.SetCenterWorld(1e4, 0, 0)
     session.choose([wide], windowed, region=roi)
+    run(session)
+    session.estimates.ask("auto")
+    run(session)
+    assert session.estimates.of("auto") is None
+    assert "none inside" in session.estimates.problemOf("auto")
+    assert not session.estimates.ask("auto")
     assert "none inside" in str(ask(session, 1).error)
 
 

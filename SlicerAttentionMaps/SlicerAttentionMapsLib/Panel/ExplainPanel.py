@@ -28,6 +28,7 @@ class ExplainState:
         log: what was done and said so far.
         caption: what the last map is and says.
         estimate: what the question will take, in words; empty as long as that is not known.
+        estimateProblem: why nobody can say that; empty if nothing is in the way.
         regionNode: ID of the box that the run is limited to; empty for none.
     """
 
@@ -39,6 +40,7 @@ class ExplainState:
     log: str = ""
     caption: str = ""
     estimate: str = ""
+    estimateProblem: str = ""
     regionNode: str = ""
 
 
@@ -83,10 +85,13 @@ def _limits(state: PanelState) -> Controls:
     """Return what is shown of a run over windows; another model sees the volume at once."""
     explain, model = state.explain, state.input.model
     isWindowed = model is not None and bool(model.get("windows"))
+    text = explain.estimateProblem
+    if explain.estimate:
+        text = _("Takes {estimate}.").format(estimate=explain.estimate)
     return {
         "estimateLabel": Control(
-            text=_("Takes {estimate}.").format(estimate=explain.estimate),
-            visible=isWindowed and bool(explain.estimate) and not explain.running,
+            text=text,
+            visible=isWindowed and bool(text) and not explain.running,
             toolTip=_(
                 "Of the first question about the whole volume, at one layer. Later ones need no "
                 "prediction; methods that look many times take as many times longer."

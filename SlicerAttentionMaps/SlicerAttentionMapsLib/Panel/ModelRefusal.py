@@ -81,6 +81,12 @@ def message(state: PanelState) -> str:
     )
 
 
+def slicesField(state: PanelState) -> dict[str, str]:
+    """Return what the specification says of slices: one answer for each, or one for each voxel."""
+    model = state.input.model or {}
+    return {"together": "batch"} if model.get("task") == "classification" else {}
+
+
 def missingPackage(state: PanelState) -> str:
     """Return the optional package that a model was refused for; empty if it was for none."""
     given = state.input

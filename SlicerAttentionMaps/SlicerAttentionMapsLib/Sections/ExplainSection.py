@@ -43,6 +43,7 @@ class ExplainSection:
             log=self._log(),
             caption=self._caption(),
             estimate=self._limits.estimate(),
+            estimateProblem=self._limits.problem(),
             regionNode=self._limits.region(),
         )
 

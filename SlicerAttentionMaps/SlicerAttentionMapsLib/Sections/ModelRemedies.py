@@ -34,7 +34,7 @@ class ModelRemedies:
         elif remedy.kind == ModelRefusal.INSTALL:
             self._install(remedy.package)
         else:
-            self._panel.sections.input.onField("slices", {})
+            self._panel.sections.input.onField("slices", ModelRefusal.slicesField(state))
 
     def _askConsent(self, path: str) -> None:
         """One question that names the file; loads it again where the answer is yes."""

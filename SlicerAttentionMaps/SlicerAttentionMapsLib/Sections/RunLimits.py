@@ -33,6 +33,10 @@ class RunLimits:
         found = self._panel.worker.estimates.of(self._layer())
         return found["line"] if found else ""
 
+    def problem(self) -> str:
+        """Return why nobody can say what it takes; empty if somebody can, or was not asked."""
+        return self._panel.worker.estimates.problemOf(self._layer())
+
     def region(self) -> str:
         """Return the ID of the box; empty for none."""
         node = self._panel.parameters.regionNode
