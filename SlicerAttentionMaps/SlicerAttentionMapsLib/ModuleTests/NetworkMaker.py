@@ -19,11 +19,13 @@ def main(folder: Path) -> None:
     _save(_spots(pooled=True), folder / "pooled.pt", task="classification")
     _save(_spots(width=12), folder / "slow.pt")
     _save(_hungry(), folder / "hungry.pt")
+    _save(_spots(), folder / "windows.pt", patch_size=[8, 8, 8])
+    _export(folder / "exported.pt2")
 
 
-def _save(network, path: Path, channels=("image",), task: str = "segmentation") -> None:
+def _save(network, path: Path, channels=("image",), task: str = "segmentation", **more) -> None:
     network.save(str(path))
-    specification = {"channels": channels, "class_names": CLASSES, "task": task}
+    specification = {"channels": channels, "class_names": CLASSES, "task": task, **more}
     path.with_suffix(".json").write_text(json.dumps(specification), encoding="utf-8")
 
 
@@ -60,6 +62,15 @@ def _spots(*, dimensions: int = 3, channels: int = 1, width: int = 1, pooled: bo
             return self.head(y)
 
     return torch.jit.trace(Spots().eval(), torch.zeros(1, channels, *([8] * dimensions)))
+
+
+def _export(path: Path) -> None:
+    """Write a file whose loading executes code that it may carry."""
+    import torch
+
+    network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.Conv3d(2, 2, 1))
+    program = torch.export.export(network.eval(), (torch.zeros(1, 1, 8, 8, 8),))
+    torch.export.save(program, path)
 
 
 def _hungry():

@@ -9,6 +9,7 @@ from . import Networks
 
 _FILES = (
     "InputTests",
+    "ModelTests",
     "ExplainTests",
     "QuestionTests",
     "LayerTests",

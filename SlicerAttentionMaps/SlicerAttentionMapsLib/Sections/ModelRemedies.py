@@ -44,11 +44,10 @@ class ModelRemedies:
         box.setText(ModelRefusal.consentQuestion(path))
         always = qt.QCheckBox(_("Always trust this file on this computer"))
         box.setCheckBox(always)
-        trust = box.addButton(_("Trust"), qt.QMessageBox.AcceptRole)
-        refuse = box.addButton(qt.QMessageBox.Cancel)
-        box.setDefaultButton(refuse)
-        box.exec_()
-        agreed, isForEver = box.clickedButton() == trust, always.checked
+        box.setStandardButtons(qt.QMessageBox.Ok | qt.QMessageBox.Cancel)
+        box.button(qt.QMessageBox.Ok).setText(_("Trust"))
+        box.setDefaultButton(qt.QMessageBox.Cancel)
+        agreed, isForEver = box.exec_() == qt.QMessageBox.Ok, always.checked
         box.deleteLater()
         if agreed:
             self.trust.give(path, always=isForEver)
