@@ -11,6 +11,7 @@ import attention_maps as am
 from attention_maps.worker.choices import choices_of
 from attention_maps.worker.client import WorkerClient
 from attention_maps.worker.summaries import answer_summary
+from monai_bundles import write_bundle
 from tiny_networks import SmallUNet, picture, seeded, traced
 
 FOLDER = "Dataset001_Spots"
@@ -73,6 +74,26 @@ def test_configurations_that_are_there_twice_are_told_apart(tmp_path):
         found = choices_of(NnunetModel(), str(tmp_path), {"configuration": name})
         assert found["configurations"] == names
         assert found["configuration"] == name
+
+
+def test_configurations_and_weights_of_a_bundle(tmp_path):
+    root = write_bundle(tmp_path / "bundle")
+    (root / "configs" / "another.yaml").write_text("{}")
+    (root / "models" / "five.pt").touch()
+
+    class Model:
+        class network:  # noqa: N801
+            kind = "MONAI bundle"
+
+    expected = {
+        "configurations": ["inference", "another"],
+        "configuration": "inference",
+        "checkpoints": ["model.pt", "five.pt"],
+    }
+    assert choices_of(Model(), str(root), {}) == expected
+    chosen = choices_of(Model(), str(root / "models" / "five.pt"), {"configuration": "another"})
+    assert chosen["configuration"] == "another"
+    assert chosen["checkpoints"] == ["five.pt", "model.pt"]
 
 
 @pytest.fixture(scope="module")

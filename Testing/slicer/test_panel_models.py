@@ -113,6 +113,12 @@ def test_the_choices_of_a_folder_are_shown():
     assert shown["mirroringCheckBox"].checked is True
     assert shown["usualOptionsButton"].enabled is False
     assert ModelOptions.folds(state) == (("0", True), ("1", True), ("all", False))
+    bundle = {"configurations": ["inference"], "checkpoints": ["model.pt"]}
+    shown = ModelOptions.controls(panelState(choices=bundle))
+    assert shown["modelOptionsBox"].visible is True
+    assert shown["configurationComboBox"].enabled is False
+    assert shown["mirroringCheckBox"].visible is False
+    assert shown["foldsWidget"].visible is False
     running = panelState(choices=CHOICES, explain=ExplainState(running=True))
     assert ModelOptions.controls(running)["modelOptionsBox"].enabled is False
     assert ModelOptions.controls(panelState())["modelOptionsBox"].visible is False

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attention_maps.models.bundle.files import bundle_choices, is_bundle
 from attention_maps.models.nnunet.folders import CHECKPOINTS, choose, find_models
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def choices_of(model: LoadedModel, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Configurations, folds and checkpoints of an nnU-Net folder; empty for any other model.
+    """Configurations, folds and checkpoints of a model that has several; empty for any other.
 
     Args:
         model: The loaded model.
@@ -24,12 +25,13 @@ def choices_of(model: LoadedModel, path: str, options: Mapping[str, Any]) -> dic
         options: With which it was loaded; the folds are those of the chosen configuration.
 
     Returns:
-        "configurations", "folds" and "checkpoints", lists of names as `load_model` takes them, and
-        "configuration", the one that is loaded.
+        "configurations", "checkpoints" and, of nnU-Net, "folds", lists of names as `load_model`
+        takes them, and "configuration", the one that is loaded.
     """
+    place = Path(path).expanduser()
     if not model.network.kind.startswith("nnU-Net"):
-        return {}
-    models = find_models(Path(path).expanduser())
+        return _of_bundle(place, options) if is_bundle(place) else {}
+    models = find_models(place)
     chosen = choose(models, options.get("configuration"))
     names = {item: _name(item, models) for item in models}
     return {
@@ -37,6 +39,15 @@ def choices_of(model: LoadedModel, path: str, options: Mapping[str, Any]) -> dic
         "configuration": names[chosen],
         "folds": chosen.folds(),
         "checkpoints": _checkpoints(chosen),
+    }
+
+
+def _of_bundle(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    configurations, checkpoints = bundle_choices(path)
+    return {
+        "configurations": configurations,
+        "configuration": options.get("configuration") or next(iter(configurations), ""),
+        "checkpoints": checkpoints,
     }
 
 

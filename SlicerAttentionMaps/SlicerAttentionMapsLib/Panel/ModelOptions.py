@@ -1,4 +1,4 @@
-"""What a person may choose of a folder of trained networks, and what the panel shows of it."""
+"""What a person may choose of a model that is more than one file, and what is shown of it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,10 @@ def controls(state: PanelState) -> Controls:
             enabled=len(checkpoints) > 1,
             toolTip=_("Networks as they were at the end of training, or at their best."),
         ),
+        "foldsLabel": Control(visible=bool(known.get("folds"))),
+        "foldsWidget": Control(visible=bool(known.get("folds"))),
         "mirroringCheckBox": Control(
+            visible="folds" in known or not options.mirroring,
             checked=options.mirroring,
             toolTip=_(
                 "Look at every window mirrored, too, where the model was trained so: up to 8 times "

@@ -48,7 +48,7 @@ class InputSection:
         ui.inputWarningIcon.setPixmap(icon)
         ui.modelFolderButton.setIcon(style.standardIcon(qt.QStyle.SP_DirOpenIcon))
         ui.modelPathEdit.nameFilters = [
-            _("Models") + " (*.pt *.pth *.ts *.pt2 *.jit)",
+            _("Models") + " (*.pt *.pth *.ts *.pt2 *.jit *.zip)",
             _("All files") + " (*)",
         ]
         self._choices = ModelChoices(panel)

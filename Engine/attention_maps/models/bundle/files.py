@@ -85,6 +85,29 @@ def find_bundle(path: Path, configuration: str | None, checkpoint: str | None) -
     )
 
 
+def bundle_choices(path: Path) -> tuple[list[str], list[str]]:
+    """Configurations and files with weights of a bundle, the usual ones first.
+
+    Args:
+        path: As in `is_bundle`; a TorchScript file has its weights inside.
+    """
+    if path.is_file() and is_torchscript_archive(path) and _tells_of_itself(path):
+        inside = (name for name in _extra_files(path) if name not in METADATA)
+        return _first(USUAL, [name.removesuffix(".json") for name in inside]), []
+    root = _root_near(unpacked(path) if path.suffix.lower() == ".zip" else path)
+    if root is None:
+        return [], []
+    configs = [item for item in sorted((root / "configs").iterdir()) if item.name not in METADATA]
+    names = [item.stem for item in configs if item.suffix.lower() in SUFFIXES]
+    files = sorted((root / "models").glob("*"))
+    weights = [item.name for item in files if item.suffix.lower() in WEIGHTS]
+    return _first(USUAL, names), _first(_named_weights(path, root) or "model.pt", weights)
+
+
+def _first(name: str, names: list[str]) -> list[str]:
+    return sorted(names, key=lambda other: other != name)
+
+
 def _root_near(path: Path) -> Path | None:
     """A folder that is a bundle, or lies in one, or holds one."""
     if path.is_file():
