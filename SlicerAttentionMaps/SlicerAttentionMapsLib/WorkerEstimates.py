@@ -57,8 +57,13 @@ class WorkerEstimates:
             question.fail(session._readable(error))
         return True
 
-    def stop(self) -> None:
-        """Let a question go before; what is under way is asked for again after it."""
+    def stop(self, *, patient: bool = True) -> None:
+        """Let a question go before; what is under way is asked for again after it.
+
+        Args:
+            patient: whether the worker may end the operation that it is in, as a question about the
+                same volumes needs it, too; else it is ended where it is stuck.
+        """
         question, self._running = self._running, None
         if question is None or question.done:
             self._key = () if self._problem else self._key  # what was in the way may be gone after
@@ -67,7 +72,7 @@ class WorkerEstimates:
         from attention_maps.errors import Cancelled
 
         for request in question.requests[-1:]:  # model and image are needed in any case
-            self._session._client.cancel(request, math.inf)
+            self._session._client.cancel(request, **({"seconds": math.inf} if patient else {}))
         question.fail(Cancelled("Another question came first."))
         self._key = ()
 

@@ -252,6 +252,10 @@ class WorkerSession(WorkerLine):
             question.fail(Cancelled("The worker was closed."))
         super().close()
 
+    def _loadModel(self, *args, **kwargs) -> None:
+        self.estimates.stop(patient=False)
+        super()._loadModel(*args, **kwargs)
+
     def _begin(self, question: WorkerQuestion, send) -> WorkerQuestion:
         """Bring the worker up to date, then send what is asked."""
         self.estimates.stop()

@@ -125,6 +125,22 @@ def test_an_estimate_is_asked_once_and_gives_way(session, windowed, wide):
     assert session.estimates.of("features")["windows"] == 4
 
 
+def test_another_model_ends_an_estimate(session, windowed, wide, network):
+    session.choose([wide], windowed)
+    run(session)
+    assert session.estimates.ask("auto")
+    session.choose([wide], network)
+    run(session)
+    assert session.model["name"] == "spots.pt"
+    assert session.estimates.of("auto") is None
+    assert session.estimates.problemOf("auto") == ""
+    session.choose([wide], windowed)
+    run(session)
+    assert session.estimates.ask("auto")
+    run(session)
+    assert session.estimates.of("auto")["windows"] == 4
+
+
 def test_a_region_limits_the_run(scene, session, logic, windowed, wide):
     roi = boxAround(scene, (2, 3, 3), 3.0)
     session.choose([wide], windowed, region=roi)
