@@ -89,8 +89,10 @@ def fileState(source):
     path = Path(source).expanduser()
     if not path.exists():
         return str(path), None
-    state = path.stat()
-    return str(path.resolve()), state.st_mtime_ns, state.st_size
+    ensureEngine()
+    from attention_maps.stamps import stamp
+
+    return str(path.resolve()), *stamp(path)
 
 
 def sidecarOf(source):

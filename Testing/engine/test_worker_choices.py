@@ -1,6 +1,7 @@
 """What may be chosen of a folder of trained networks, and windows through a worker."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 import attention_maps as am
+from attention_maps.stamps import stamp
 from attention_maps.worker.choices import choices_of
 from attention_maps.worker.client import WorkerClient
 from attention_maps.worker.summaries import answer_summary
@@ -74,6 +76,21 @@ def test_configurations_that_are_there_twice_are_told_apart(tmp_path):
         found = choices_of(NnunetModel(), str(tmp_path), {"configuration": name})
         assert found["configurations"] == names
         assert found["configuration"] == name
+
+
+def test_a_file_of_a_folder_that_changes_is_noticed(tmp_path):
+    (tmp_path / "configs").mkdir()
+    config, log = tmp_path / "configs" / "inference.json", tmp_path / "run.log"
+    config.write_text("{}")
+    before = stamp(tmp_path)
+    log.write_text("written while it was loaded")
+    assert stamp(tmp_path) == before
+    config.write_text("{ }")
+    assert stamp(tmp_path) != before
+    os.utime(config, ns=(5, 5))
+    assert stamp(tmp_path) == (5, 3)
+    assert stamp(log) == (log.stat().st_mtime_ns, 27)
+    assert stamp(tmp_path / "none") == (0, 0)
 
 
 def test_configurations_and_weights_of_a_bundle(tmp_path):

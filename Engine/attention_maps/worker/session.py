@@ -17,6 +17,7 @@ from attention_maps.inputs import as_image
 from attention_maps.model import load_model
 from attention_maps.progress import Progress
 from attention_maps.spec import find_sidecar
+from attention_maps.stamps import stamp
 from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages
 from attention_maps.worker.arrays import copy_axes
@@ -226,14 +227,6 @@ def _key_of(message: messages.LoadModel) -> tuple[Any, ...]:
     sidecar = find_sidecar(path) if message.spec is None else None
     if isinstance(message.spec, str) and Path(message.spec).is_file():
         sidecar = Path(message.spec)
-    stamps = [_stamp(item) for item in (path, sidecar) if item is not None]
+    stamps = [stamp(item) for item in (path, sidecar) if item is not None]
     plain = json.dumps([message.spec, message.options], sort_keys=True)
     return str(path), *stamps, plain, message.device
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
