@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _KEY = "AttentionMaps/TrustedModels"
 _MOST_FILES = 5000  # a folder with more is no model, and is not looked through at every turn
 
+# What a model may write beside itself while it is run, and nothing executes.
+_WRITTEN = {".log", ".txt", ".csv", ".png", ".jpg", ".nii", ".gz", ".md"}
+
 
 class ModelTrust:
     """Remembers consent per file and time of its last change: another file needs another question.
@@ -66,7 +69,7 @@ def _stateOf(path: str) -> list[Any]:
     if place.is_dir():
         files = []
         for file in place.rglob("*"):
-            if "__pycache__" not in file.parts:  # written where code of the model is run
+            if "__pycache__" not in file.parts and file.suffix.lower() not in _WRITTEN:
                 files.append(file)
             if len(files) > _MOST_FILES:
                 return []

@@ -217,6 +217,7 @@ def test_consent_for_a_folder_ends_when_a_file_in_it_changes(tmp_path):
     assert trust.covers(str(tmp_path))
     (tmp_path / "models" / "__pycache__").mkdir()
     (tmp_path / "models" / "__pycache__" / "code.pyc").write_bytes(b"")
+    (tmp_path / "run.log").write_text("loaded")
     assert trust.covers(str(tmp_path))
     (tmp_path / "models" / "code.py").write_text("pass")
     assert not trust.covers(str(tmp_path))
