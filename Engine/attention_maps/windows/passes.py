@@ -203,20 +203,26 @@ class WindowQuestion:
         """The map of a method at a layer, on the volume's voxels (see `Asked.layer_map`)."""
         if not self._walk.views:  # such as a class that is predicted nowhere
             return self._image(torch.zeros(1, *self._passes.plan.shape))
-        total: torch.Tensor | None = None
-        for member in range(self._passes.plan.members):
-            evidence = WindowEvidence(self._walk, layer, member, method.stitch)
-            if method.needs == "layer":
-                values = method.function(evidence, **options)
-            else:
-                probe = self._probe(layer, member, evidence)
-                values = method.function(evidence, probe, **options)
-            drawn = values[0] if isinstance(values, list) else values
-            total = drawn if total is None else total.add_(drawn)
-        assert total is not None
+        members = range(self._passes.plan.members)
+        maps = (self._member_map(method, options, layer, member) for member in members)
+        total = next(maps)
+        for drawn in maps:
+            total.add_(drawn)
         if method.stitch == "blend":
             total /= self._passes.plan.members
         return self._image(total)
+
+    def _member_map(
+        self, method: Method, options: Mapping[str, Any], layer: str, member: int
+    ) -> torch.Tensor:
+        """(1, *shape) map of one of the networks."""
+        evidence = WindowEvidence(self._walk, layer, member, method.stitch)
+        if method.needs == "layer":
+            values = method.function(evidence, **options)
+        else:
+            values = method.function(evidence, self._probe(layer, member, evidence), **options)
+        drawn: torch.Tensor = values[0] if isinstance(values, list) else values
+        return drawn
 
     def input_map(self, method: Method, options: Mapping[str, Any]) -> Image:
         """The map of a method at the volume itself (see `Asked.input_map`)."""

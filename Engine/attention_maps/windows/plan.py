@@ -169,8 +169,7 @@ class Plan:
 
     def _slices_around(self, view: View) -> torch.Tensor:
         """Indices of a slice and its neighbors; the last one stands for those beyond the end."""
-        assert self.slices is not None
-        reach = self.slices.neighbors
+        reach = 0 if self.slices is None else self.slices.neighbors
         near = torch.arange(-reach, reach + 1) + view.start[0]
         return near.clamp(0, self.shape[0] - 1)
 
