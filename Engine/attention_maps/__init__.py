@@ -17,7 +17,7 @@ _HOME = {
     "read_image": "image_io",
     "write_image": "image_io",
     "ModelSpec": "spec",
-    "load_model": "model",
+    "load_model": "loading",
     "explain": "pipeline",
     "Explainer": "pipeline",
     "AttentionMap": "result",

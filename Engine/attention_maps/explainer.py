@@ -11,7 +11,7 @@ import torch
 
 from attention_maps.errors import MethodError, ModelError
 from attention_maps.inputs import as_image
-from attention_maps.model import load_model
+from attention_maps.loading import load_model
 from attention_maps.passes import WholeImage
 from attention_maps.places import as_mask
 from attention_maps.progress import Progress

@@ -10,7 +10,7 @@ import pytest
 from attention_maps.preprocessing import prepare
 from attention_maps.resampling import resample
 from attention_maps.sample_data import find
-from attention_maps.spec import shipped_spec
+from attention_maps.spec_sources import shipped_spec
 from attention_maps.types import Grid, Image
 
 SPEC = shipped_spec("deepbet_bbox")

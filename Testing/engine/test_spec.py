@@ -10,7 +10,8 @@ import pytest
 from attention_maps.errors import SpecError
 from attention_maps.input_size import FixedSize, MultipleOf
 from attention_maps.intensity import Clip, MinMax, Percentile, Scale, Window, ZScore
-from attention_maps.spec import ModelSpec, as_spec, find_sidecar, shipped_spec
+from attention_maps.spec import ModelSpec
+from attention_maps.spec_sources import as_spec, find_sidecar, shipped_spec
 
 FULL = ModelSpec(
     name="tumör",

@@ -5,7 +5,8 @@ import doctest
 import pytest
 
 from attention_maps.errors import SpecError
-from attention_maps.spec import ModelSpec, shipped_spec
+from attention_maps.spec import ModelSpec
+from attention_maps.spec_sources import shipped_spec
 from SlicerAttentionMapsLib.Panel import SpecForm
 from SlicerAttentionMapsLib.Panel.SpecForm import (
     CUSTOM,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attention_maps.spec import ModelSpec, find_sidecar
+from attention_maps.spec import ModelSpec
+from attention_maps.spec_sources import find_sidecar
 from SlicerAttentionMapsLib import Sidecar
 
 

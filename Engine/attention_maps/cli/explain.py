@@ -220,7 +220,7 @@ def _explain(
     """The image, the mask for outlines, and all maps."""
     from attention_maps.explainer import Explainer
     from attention_maps.image_io import read_image
-    from attention_maps.model import load_model
+    from attention_maps.loading import load_model
 
     source, spec, device, chosen, within = model
     scan = read_image(list(paths))

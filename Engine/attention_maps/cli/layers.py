@@ -63,7 +63,7 @@ def layers(
     voxel i * stride + offset. What is marked auto is taken where no layer is given.
     """
     with command(debug=debug, quiet=quiet):
-        from attention_maps.model import load_model
+        from attention_maps.loading import load_model
 
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
         loaded = load_model(model, spec, device, **chosen)

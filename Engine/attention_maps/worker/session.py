@@ -14,9 +14,9 @@ from attention_maps.errors import AttentionMapsError, ImageError, ModelError
 from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.inputs import as_image
-from attention_maps.model import load_model
+from attention_maps.loading import load_model
 from attention_maps.progress import Progress
-from attention_maps.spec import find_sidecar
+from attention_maps.spec_sources import find_sidecar
 from attention_maps.stamps import stamp
 from attention_maps.types import Image, into_float32
 from attention_maps.worker import messages

@@ -148,7 +148,7 @@ def _previous(
                 "previous_stage."
             )
         from attention_maps.explainer import Explainer
-        from attention_maps.model import load_model
+        from attention_maps.loading import load_model
 
         first = load_model(folder, device=device, trust=options.trust)
         found: Any = Explainer(first, image).prediction
