@@ -162,13 +162,24 @@ class Answer:
 
     @cached_property
     def prediction(self) -> NDArray[np.float32] | Image:
-        """Class probabilities (classes,), or a label Image on the image's own grid.
+        """Class probabilities (classes,), or a label Image on the image's own grid."""
+        return self.probabilities if self.task == "classification" else self.label_map
+
+    @cached_property
+    def label_map(self) -> Image:
+        """Label Image of a segmentation on the image's own grid.
 
         Logits are resampled linearly class by class and compared there, which keeps outlines
         smooth where the network works on another grid than the image.
+
+        Raises:
+            ModelError: If the network gives one answer for the whole image.
         """
         if self.task == "classification":
-            return self.probabilities
+            raise ModelError(
+                "Expected a network that gives labels of voxels, got one that gives one answer for "
+                "the whole image; its `probabilities` are all there is."
+            )
         if self._restore is not None:
             return Image(self._restore(self.logits[0])[None], self.source.affine)
         if self.grid.same_as(self.source):

@@ -101,10 +101,9 @@ def run_demo(output: Path, progress: ProgressCallback | None = None) -> Demo:
     session = Explainer(sample_data.find(MODEL), scan, spec=SPEC)
     everything = session.explain(MAIN[1], list(LAYERS), TARGET)
     forward = time.perf_counter() - started
-    assert isinstance(everything, list)
-    main = next(item for item in everything if item.layer == MAIN[0])
-    answer = main.prediction
-    assert isinstance(answer, Image)
+    maps = everything if isinstance(everything, list) else [everything]
+    main = next(item for item in maps if item.layer == MAIN[0])
+    answer = main.answer.label_map
     mask, words = _brain_mask(answer, scan.grid)
     rows = _all_maps(session, mask, report)
     report.stage("Writing", 0.95, 1.0, 6)

@@ -31,7 +31,6 @@ from attention_maps.figure_slices import (
 from attention_maps.image_io.files import suffix_of, written_whole
 from attention_maps.inputs import as_image
 from attention_maps.peak import Peak, describe_place, find_peak
-from attention_maps.types import Image
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from attention_maps.figure_slices import Slice
     from attention_maps.result import AttentionMap
+    from attention_maps.types import Image
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 ANSWER_COLORS = ("#40ff59", "#ff66ff", "#1af2d9", "#bf99ff")
@@ -126,14 +126,11 @@ def _outlines(result: AttentionMap, mask: Image | None) -> dict[str, Outline]:
     found: dict[str, Outline] = {}
     if result.answer.task == "segmentation":
         answer = result.answer
-        labels = answer.prediction
-        assert isinstance(labels, Image)
-        first = 0 if answer.activation == "softmax" else 1
         classes = [n for n in answer.ranking() if n != answer.background]
         for index, color in zip(classes, ANSWER_COLORS, strict=False):
             if bool(answer.predicted(index).any()):
                 name = f"Answer: {answer.class_label(index)}"
-                found[name] = Outline(labels, color, index + first)
+                found[name] = Outline(answer.label_map, color, answer.label_values[index])
     if mask is not None:
         found[MASK_NAME] = Outline(mask, MASK_COLOR, dashed=True)
     return found

@@ -99,7 +99,7 @@ def draw_slice(
     for name, outline in outlines.items():
         _draw_outline(axes, item, item.outlines[name], outline)
     if item.peak is not None:
-        _draw_strokes(axes, item)
+        _draw_strokes(axes, item.peak, item.spacing)
     seen = np.array(axes.get_window_extent().size) / axes.figure.dpi * millimeters_per_inch
     aside, above = (seen - (width, height)) / 2
     axes.set(xlim=(-aside, width + aside), ylim=(height + above, -above), xticks=[], yticks=[])
@@ -131,10 +131,9 @@ def _draw_outline(axes: Axes, item: Slice, mask: NDArray[np.bool_], outline: Out
     )  # fmt: skip
 
 
-def _draw_strokes(axes: Axes, item: Slice) -> None:
+def _draw_strokes(axes: Axes, peak: tuple[int, int], spacing: tuple[float, float]) -> None:
     """Four strokes around the maximum that leave the point itself free."""
-    assert item.peak is not None
-    row, column = ((n + 0.5) * step for n, step in zip(item.peak, item.spacing, strict=True))
+    row, column = ((n + 0.5) * step for n, step in zip(peak, spacing, strict=True))
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         axes.annotate(
             "", (column, row), xytext=(14 * dx, 14 * dy), textcoords="offset points",

@@ -28,12 +28,14 @@ SPOT = (22, 31, 17)
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "SLA", "ARI"]
 
 
-def attention_of(array: np.ndarray, affine: np.ndarray, signed: bool = False, labels=None):
+def attention_of(
+    array: np.ndarray, affine: np.ndarray, signed: bool = False, labels=None, values=None
+):
     """A map as `explain` gives it, of a network that answers `labels` (bool) or nothing."""
     image = am.Image(array, affine)
     inside = np.zeros(array.shape[1:], bool) if labels is None else labels
     logits = torch.from_numpy(np.stack([~inside, inside]).astype(np.float32))[None]
-    spec = ModelSpec(class_names=("background", "organ"))
+    spec = ModelSpec(class_names=("background", "organ"), label_values=values)
     answer = Answer(logits, None, None, spec, image.grid, image.grid)
     provenance = {
         "method_label": "Grad-CAM",
@@ -167,13 +169,14 @@ def test_no_evidence_is_said_and_nothing_is_colored() -> None:
     assert find_peak(result.image) is None
 
 
-@pytest.mark.parametrize("code", ["RAS", "LPS"])
-def test_outlines_run_along_the_border_of_the_mask(code: str) -> None:
+@pytest.mark.parametrize(("code", "values"), [("RAS", None), ("LPS", (0, 1)), ("LPS", (3, 9))])
+def test_outlines_run_along_the_border_of_the_mask(code: str, values) -> None:
     """A box of 6 x 8 x 5 voxels, on a grid of its own: its border in mm, in all planes."""
     box = np.zeros((1, *SHAPE), np.float32)
     box[0, 18:24, 26:34, 14:19] = 1
     shown = in_orientation(volume(), code)
-    result = attention_of(shown.array, shown.affine, labels=in_orientation(box, code).array[0] > 0)
+    labels = in_orientation(box, code).array[0] > 0
+    result = attention_of(shown.array, shown.affine, labels=labels, values=values)
     figure = draw_overview(result, shown, am.Image(box, AFFINE))
     first = AFFINE[:3, 3] + AFFINE.diagonal()[:3] * np.array([17.5, 25.5, 13.5])
     last = AFFINE[:3, 3] + AFFINE.diagonal()[:3] * np.array([23.5, 33.5, 18.5])

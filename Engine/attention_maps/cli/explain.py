@@ -232,9 +232,8 @@ def _explain(
     if loaded.spec.patch_size is not None:
         layers = [name for name in how["layer"] if name != "all"] or "auto"
         note(str(session.estimate(layers)), quiet)
-    maps = session.explain(target=asked.resolve(session.answer), progress=report, **how)
-    assert isinstance(maps, list)
-    return scan, mask, maps
+    made = session.explain(target=asked.resolve(session.answer), progress=report, **how)
+    return scan, mask, made if isinstance(made, list) else [made]
 
 
 def _sidecars(model: Path, spec: str | None) -> list[Path | None]:

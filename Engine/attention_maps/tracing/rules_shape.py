@@ -234,21 +234,19 @@ def _cat_along_space(
             return None
         dims[dim] = (Factor(shape[dim], None, 0.0, before, first.dims[dim]),)
         return first.with_dims(dims)
-    if factor.axis is None:
+    axis, step = factor.axis, factor.step
+    if axis is None:
         return None
-    step = factor.step
     if factor.size == 1 and len(known) > 1:
-        step = known[1].offset[factor.axis] - first.offset[factor.axis]
-    dims[dim] = (Factor(shape[dim], factor.axis, step),)
-    whole = first.with_dims(dims).shifted(factor.axis, -before * step)
-    return whole if _in_line(parts, whole, dim) else replace(whole, exact=False)
+        step = known[1].offset[axis] - first.offset[axis]
+    dims[dim] = (Factor(shape[dim], axis, step),)
+    whole = first.with_dims(dims).shifted(axis, -before * step)
+    return whole if _in_line(parts, whole, dim, axis) else replace(whole, exact=False)
 
 
-def _in_line(parts: list[Any], whole: Placement, dim: int) -> bool:
+def _in_line(parts: list[Any], whole: Placement, dim: int, axis: int) -> bool:
     """Whether pieces put side by side lie where one regular axis has them."""
-    factor = whole.dims[dim][0]
-    axis, start = factor.axis, 0
-    assert axis is not None
+    factor, start = whole.dims[dim][0], 0
     for part in parts:
         if isinstance(part, Placement):
             wanted = whole.offset[axis] + start * factor.step
