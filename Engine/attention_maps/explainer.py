@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from attention_maps.answer import Answer
+    from attention_maps.errors import AttentionMapsError
     from attention_maps.estimate import Estimate
     from attention_maps.model import LoadedModel
     from attention_maps.passes import Passes
@@ -92,6 +93,8 @@ class Explainer:
         *,
         batch_size: int | None = None,
         on_map: Callable[[AttentionMap], None] | None = None,
+        on_failure: Callable[[str, str, AttentionMapsError], None] | None = None,
+        keep: bool = True,
         **options: Any,
     ) -> AttentionMap | list[AttentionMap]:
         """Answer a question with a map, or several with a list.
@@ -103,6 +106,10 @@ class Explainer:
             progress: Called with a fraction and a message; returning False cancels.
             batch_size: Inputs per batch of perturbation methods; None for as many as fit.
             on_map: Called with each map as soon as it is made.
+            on_failure: Called with layer, method and error where one map cannot be made; the others
+                are made all the same and given as a list. None raises the error.
+            keep: Whether maps are returned; without it the list is empty, and no more than one map
+                is held at a time.
             options: Options of the method.
 
         Returns:
@@ -127,12 +134,12 @@ class Explainer:
             targets, several = expand_targets(target, answer)
             run = Run(
                 self.model, self._passes, answer, report, chosen, checked, names, batch_size,
-                started, len(targets), on_map,
+                started, len(targets), on_map, on_failure, keep,
             )  # fmt: skip
             maps = [made for item in targets for made in run.ask(item)]
             report.finish()
         many = several or _are_several(method) or _are_several(layer) or layer == "all"
-        return maps if many else maps[0]
+        return maps if many or on_failure or not keep else maps[0]
 
     def _layer_names(
         self, chosen: Sequence[Method], layer: str | Sequence[str], report: Progress

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_maps.errors import ModelRunError
+from attention_maps.errors import AttentionMapsError, Cancelled, ModelRunError
 from attention_maps.provenance import describe
 from attention_maps.result import AttentionMap
 from attention_maps.tracing.trace import INPUT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from attention_maps.answer import Answer
     from attention_maps.model import LoadedModel
-    from attention_maps.passes import Passes
+    from attention_maps.passes import Asked, Passes
     from attention_maps.progress import Progress
     from attention_maps.questions import Question
     from attention_maps.registry import Method
@@ -41,6 +41,8 @@ class Run:
         started: float,
         questions: int,
         on_map: Callable[[AttentionMap], None] | None = None,
+        on_failure: Callable[[str, str, AttentionMapsError], None] | None = None,
+        keep: bool = True,
     ) -> None:
         self.model = model
         self.passes = passes
@@ -52,6 +54,8 @@ class Run:
         self.batch_size = batch_size
         self.started = started
         self.on_map = on_map
+        self.on_failure = on_failure
+        self.keep = keep
         self._needs_gradients = bool(self.names) and any(
             item.gradients and item.has_layer for item in methods
         )
@@ -74,17 +78,35 @@ class Run:
             question, self.names, self._needs_gradients, self.report, self._next_share,
             self.batch_size,
         )  # fmt: skip
-        maps = []
-        for name in self.names:
-            for item in self.methods:
-                if item.has_layer:
-                    made = asked.layer_map(item, self.options[item.name], name)
-                    maps.append(self._wrap(item, made, name, question, score))
-        for item in self.methods:
-            if not item.has_layer:
-                made = asked.input_map(item, self.options[item.name])
-                maps.append(self._wrap(item, made, INPUT, question, score))
-        return maps
+        found = []
+        pairs = [(name, item) for name in self.names for item in self.methods if item.has_layer]
+        pairs += [(INPUT, item) for item in self.methods if not item.has_layer]
+        for name, item in pairs:
+            made = self._make(asked, item, name, question, score)
+            if made is not None and self.keep:
+                found.append(made)
+        return found
+
+    def _make(
+        self, asked: Asked, item: Method, name: str, question: Question, score: float
+    ) -> AttentionMap | None:
+        """One map; None where it cannot be made and somebody listens to that."""
+        try:
+            if item.has_layer:
+                raw = asked.layer_map(item, self.options[item.name], name)
+            else:
+                raw = asked.input_map(item, self.options[item.name])
+            made = self._wrap(item, raw, name, question, score)
+        except Cancelled:
+            raise
+        except AttentionMapsError as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(name, item.name, error)
+            return None
+        if self.on_map is not None:
+            self.on_map(made)
+        return made
 
     def _next_share(self) -> tuple[float, float]:
         """From where to where the next piece of work takes the progress: all get the same."""
@@ -111,10 +133,7 @@ class Run:
             passes.layout(name), question, score, passes.field, passes.source,
             time.perf_counter() - self.started, bool(raw.array.any()),
         )  # fmt: skip
-        made = AttentionMap(
+        return AttentionMap(
             raw, passes.field, passes.source, score, name, item.name, question.text,
             item.signed, {**provenance, **passes.describe()}, self.answer,
         )  # fmt: skip
-        if self.on_map is not None:
-            self.on_map(made)
-        return made
