@@ -272,10 +272,7 @@ class Malicious:
 
 
 def test_nothing_in_a_checkpoint_is_executed(root, tmp_path):
-    source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
-    folder = tmp_path / source.name
-    shutil.copytree(source, folder)
-    marker = tmp_path / "executed"
+    folder, marker = copied(root, tmp_path), tmp_path / "executed"
     path = folder / "fold_0" / "checkpoint_final.pth"
     content = torch.load(path, weights_only=False)
     torch.save({**content, "logging": Malicious(marker)}, path)
@@ -288,23 +285,86 @@ def test_nothing_in_a_checkpoint_is_executed(root, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["network_class_name", "nonlin"])
-def test_nothing_that_plans_name_is_executed(root, tmp_path, key):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "torch.nn.functional.torch.os.system",  # begins within, leads out
+        "nnunetv2.paths.os.system",
+        "dynamic_network_architectures.architectures.unet.torch.os.system",
+        "torch.nn.functional.relu",
+    ],
+)
+def test_nothing_that_plans_name_is_executed(root, tmp_path, key, name):
+    folder, marker = copied(root, tmp_path), tmp_path / "executed"
+
+    def change(plans):
+        architecture = plans["configurations"]["3d_fullres"]["architecture"]
+        keywords = architecture["arch_kwargs"]
+        (architecture if key == "network_class_name" else keywords)[key] = name
+        keywords["nonlin_kwargs"] = {"command": f"touch {marker}"}
+
+    change_plans(folder, change)
+    with pytest.raises(am.ConsentError, match=f"'{name}', which is no network or layer of"):
+        am.load_model(folder)
+    assert not marker.exists()
+
+
+def copied(root, tmp_path):
+    """A copy of a model's folder that may be spoiled."""
     source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
-    folder = tmp_path / source.name
-    shutil.copytree(source, folder)
+    return Path(shutil.copytree(source, tmp_path / source.name))
+
+
+def change_plans(folder, change):
     plans = json.loads((folder / "plans.json").read_text())
-    architecture = plans["configurations"]["3d_fullres"]["architecture"]
-    target = architecture if key == "network_class_name" else architecture["arch_kwargs"]
-    target[key] = "subprocess.Popen"
+    change(plans)
     (folder / "plans.json").write_text(json.dumps(plans))
-    with pytest.raises(am.ConsentError, match=r"'subprocess.Popen', which is not nnU-Net's"):
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda plans: plans.update(label_manager="Unknown"), "network"),
+        (lambda plans: plans["configurations"].clear(), "plans"),
+        (lambda plans: plans.pop("transpose_forward"), "preprocessing"),
+        (lambda plans: plans["configurations"]["3d_fullres"].update(preprocessor_name="os"),
+         "preprocessing"),
+    ],
+)  # fmt: skip
+def test_plans_that_nnunet_does_not_understand(root, case, tmp_path, change, what):
+    folder = copied(root, tmp_path)
+    change_plans(folder, change)
+    with pytest.raises(am.ModelError, match=f"The {what} of this model cannot be understood"):
+        am.load_model(folder).prepare(am.read_image(case(1)[0]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"network_weights": {}, "init_args": {}}, "names no configuration"),
+        ({"network_weights": {}, "init_args": "3d_fullres"}, "names no configuration"),
+        ({"network_weights": [], "init_args": {"configuration": "2d"}}, "weights by name.*list"),
+        ({"network_weights": {}, "init_args": {"configuration": "other"}}, "other not found"),
+    ],
+)
+def test_checkpoints_with_something_else_in_them(root, tmp_path, content, message):
+    folder = copied(root, tmp_path)
+    torch.save(content, folder / "fold_0" / "checkpoint_final.pth")
+    with pytest.raises(am.ModelError, match=message):
         am.load_model(folder)
 
 
+@pytest.mark.parametrize("trust", [False, True])
+def test_an_empty_checkpoint(root, tmp_path, trust):
+    folder = copied(root, tmp_path)
+    (folder / "fold_0" / "checkpoint_final.pth").write_bytes(b"")
+    with pytest.raises(am.ModelError, match="cannot be read"):
+        am.load_model(folder, trust=trust)
+
+
 def test_broken_folders_are_told_apart(root, tmp_path):
-    source = root / "Dataset002_Regions" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
-    folder = tmp_path / source.name
-    shutil.copytree(source, folder)
+    folder = copied(root, tmp_path)
     path = folder / "fold_0" / "checkpoint_final.pth"
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(am.ModelError, match="damaged or cut short"):

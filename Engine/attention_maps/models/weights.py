@@ -41,7 +41,7 @@ def read_weights(path: Path, *, trust: bool = False) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if trust:
-            return torch.load(path, map_location="cpu", weights_only=False)
+            return _unpickled(path)
         raise ConsentError(
             f"'{path}' is refused: it holds more than weights and numbers "
             f"({_reason(str(error))}), and loading it would execute code. If you know where it "
@@ -49,8 +49,23 @@ def read_weights(path: Path, *, trust: bool = False) -> Any:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise ModelError(
-            f"'{path}' cannot be read (damaged or cut short): {str(error).splitlines()[0]}"
+            f"'{path}' cannot be read (damaged or cut short): {_first_line(error)}"
         ) from error
+
+
+def _unpickled(path: Path) -> Any:
+    """All that a trusted file holds."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # whatever the code in it raises, and modules that are not there
+        raise ModelError(
+            f"'{path}' cannot be read (damaged, or code that it needs is not there): "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _reason(message: str) -> str:

@@ -32,4 +32,15 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> dict[str, Any]:
         raise ModelError(
             f"Expected a checkpoint of nnU-Net v2, but '{path}' has no {missing[0]}: {hint}."
         )
+    arguments = found["init_args"]
+    if not isinstance(arguments, dict) or "configuration" not in arguments:
+        raise ModelError(
+            f"Expected a checkpoint of nnU-Net v2, but '{path}' names no configuration in its "
+            "init_args; copy it again from where it was trained."
+        )
+    if not isinstance(found["network_weights"], dict):
+        raise ModelError(
+            f"Expected weights by name in '{path}', got "
+            f"{type(found['network_weights']).__name__}; copy it again from where it was trained."
+        )
     return found

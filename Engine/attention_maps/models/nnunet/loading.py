@@ -9,7 +9,13 @@ from attention_maps.models.base import Loaded, ModelKind, register_kind
 from attention_maps.models.eager import EagerNetwork
 from attention_maps.models.nnunet.checkpoints import read_checkpoint
 from attention_maps.models.nnunet.folders import choose, find_models, is_nnunet
-from attention_maps.models.nnunet.network import build_network, check_plans, load_weights, nnunet
+from attention_maps.models.nnunet.network import (
+    build_network,
+    check_plans,
+    load_weights,
+    nnunet,
+    understood,
+)
 from attention_maps.models.nnunet.preparation import NnunetPreparation
 from attention_maps.sliding_window import SlidingWindow
 from attention_maps.spec import ModelSpec
@@ -39,19 +45,23 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     chosen = choose(models, options.configuration)
     plans_json, dataset = chosen.json("plans.json"), chosen.json("dataset.json")
     handler = nnunet("utilities.plans_handling.plans_handler")
-    plans = handler.PlansManager(plans_json)
+    with understood("plans"):
+        plans = handler.PlansManager(plans_json)
     folds = _folds(chosen, options.folds)
     files = [chosen.checkpoint(fold, options.checkpoint) for fold in folds]
     checkpoints = [read_checkpoint(file, trust=options.trust) for file in files]
     name = checkpoints[0]["init_args"]["configuration"]
-    configuration = plans.get_configuration(name)
-    check_plans(configuration.configuration["architecture"], trust=options.trust)
+    with understood("plans"):
+        configuration = plans.get_configuration(name)
+        architecture = configuration.configuration["architecture"]
+    check_plans(architecture, trust=options.trust)
     networks = []
     for checkpoint in checkpoints:
         network = build_network(plans, configuration, dataset)
         load_weights(network, checkpoint["network_weights"], str(checkpoint.get("trainer_name")))
         networks.append(NnunetNetwork(network.eval().to(device)))
-    spec = _spec(plans, configuration, dataset, checkpoints[0], chosen)
+    with understood("plans, or the dataset.json,"):
+        spec = _spec(plans, configuration, dataset, checkpoints[0], chosen)
     previous = None
     if configuration.previous_stage_name is not None:
         previous = _previous(chosen, configuration.previous_stage_name, device, options)

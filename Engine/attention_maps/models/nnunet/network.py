@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
+import pydoc
 import warnings
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import ConsentError, MissingPackageError, ModelError
@@ -45,8 +48,26 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Says what of a model nnU-Net did not understand, whatever it raises.
+
+    Raises:
+        ModelError: In place of that.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # missing keys, wrong types, modules of other versions
+        raise ModelError(
+            f"The {what} of this model cannot be understood by nnU-Net {version('nnunetv2')}: "
+            f"{type(error).__name__}: {error}. Was it trained with another version, or changed?"
+        ) from error
+
+
 def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
-    """Refuse plans that name classes of other packages, unless the person trusts them.
+    """Refuse plans that name anything but networks and layers of nnU-Net, unless it is trusted.
 
     Raises:
         ConsentError: If they do.
@@ -62,13 +83,34 @@ def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
         for key in architecture.get("_kw_requires_import", ())
         if keywords.get(key) is not None
     ]
-    for name, allowed in named:
-        if not name.startswith(allowed):
+    for name, packages in named:
+        if not _is_module_of(name, packages):
             raise ConsentError(
-                f"The plans of this model ask for '{name}', which is not nnU-Net's: loading it "
-                "would execute code of that package. Load it with trust=True (command line: "
-                "--trust) if you know where the model comes from."
+                f"The plans of this model ask for '{name}', which is no network or layer of "
+                "nnU-Net's: loading it would execute other code. Load it with trust=True (command "
+                "line: --trust) if you know where the model comes from."
             )
+
+
+def _is_module_of(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a name is that of a module of neural networks that one of these packages defines.
+
+    A path that begins in them may lead out of them through what they import, as far as to `os`.
+    """
+    from torch.nn import Module
+
+    if not name.startswith(packages):
+        return False
+    with quiet():
+        try:
+            found = pydoc.locate(name)
+        except pydoc.ErrorDuringImport as error:
+            raise ModelError(
+                f"The plans of this model ask for '{name}', which cannot be imported: "
+                f"{error.value}."
+            ) from None
+    own = inspect.isclass(found) and issubclass(found, Module)
+    return own and found.__module__.startswith(packages)
 
 
 def build_network(plans: Any, configuration: Any, dataset: dict[str, Any]) -> Any:
@@ -81,9 +123,9 @@ def build_network(plans: Any, configuration: Any, dataset: dict[str, Any]) -> An
     """
     labels = nnunet("utilities.label_handling.label_handling")
     builder = nnunet("utilities.get_network_from_plans")
-    channels = labels.determine_num_input_channels(plans, configuration, dataset)
-    heads = plans.get_label_manager(dataset).num_segmentation_heads
-    with quiet():
+    with quiet(), understood("network"):
+        channels = labels.determine_num_input_channels(plans, configuration, dataset)
+        heads = plans.get_label_manager(dataset).num_segmentation_heads
         return builder.get_network_from_plans(
             configuration.network_arch_class_name,
             configuration.network_arch_init_kwargs,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.geometry import affine_of_layer, permute_axes, reorient
-from attention_maps.models.nnunet.network import nnunet, quiet
+from attention_maps.models.nnunet.label_maps import label_map
+from attention_maps.models.nnunet.network import nnunet, quiet, understood
 from attention_maps.preprocessing import NetworkInput
 from attention_maps.resampling import resample
 from attention_maps.types import Grid, Image
@@ -75,8 +76,8 @@ class NnunetPreparation:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         array = image.array.transpose(0, 3, 2, 1)
         seg = None if stage is None else stage.array.transpose(0, 3, 2, 1).astype(np.int16)
-        preprocessor = self.configuration.preprocessor_class(verbose=False)
-        with quiet():
+        with quiet(), understood("preprocessing"):
+            preprocessor = self.configuration.preprocessor_class(verbose=False)
             data, seg, _ = preprocessor.run_case_npy(
                 array, seg, properties, self.plans, self.configuration, self.dataset
             )
@@ -101,19 +102,9 @@ class NnunetPreparation:
 
     def _labels(self, logits: torch.Tensor, properties: dict[str, Any]) -> NDArray[Any]:
         """nnU-Net's label map (z, y, x) of logits (classes, *grid)."""
-        export = nnunet("inference.export_prediction")
+        manager = self.plans.get_label_manager(self.dataset)
         with quiet():
-            found: NDArray[Any] = (
-                export.convert_predicted_logits_to_segmentation_with_correct_shape(
-                    logits,
-                    self.plans,
-                    self.configuration,
-                    self.plans.get_label_manager(self.dataset),
-                    properties,
-                    num_threads_torch=_threads(),
-                )
-            )
-        return found
+            return label_map(logits, self.plans, self.configuration, manager, properties)
 
 
 def header_spacing(length: float) -> float:
@@ -127,9 +118,3 @@ def header_spacing(length: float) -> float:
     plain = round(length, 4)
     near = plain if abs(plain - length) <= 2e-6 * length else length
     return float(np.float32(near))
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
