@@ -214,8 +214,9 @@ def change_spacing(grid: Grid, spacing: Sequence[float]) -> Grid:
         raise ImageError(
             f"Expected {grid.ndim} positive spacings in mm, one per axis, got {spacing}."
         )
-    # Digits far below a voxel are noise of the affine and must not decide how a half rounds.
-    voxels = np.round(np.multiply(grid.shape, grid.spacing) / wanted, 6)
+    # Files hold affines in single precision: of a thousand voxels that is a tenth of a thousandth
+    # of a voxel, which must not decide how a half rounds.
+    voxels = np.round(np.multiply(grid.shape, grid.spacing) / wanted, 3)
     return resize_grid(grid, [max(1, int(n)) for n in np.rint(voxels)])
 
 

@@ -63,13 +63,13 @@ def is_export_archive(path: Path) -> bool:
 
 def refuse(path: Path) -> ModelError:
     """The error that says what a file is that cannot be loaded, and what to do instead."""
+    if _is_nnunet_v1(path):
+        return ModelError(
+            f"'{path}' holds a model of nnU-Net v1, which is not supported. Build its network "
+            "with nnU-Net v1, load the weights, and pass the module to "
+            "attention_maps.load_model. Or: " + HOW_TO_EXPORT
+        )
     if path.is_dir():
-        if any(found for levels in ("", "*/", "*/*/") for found in path.glob(f"{levels}plans.pkl")):
-            return ModelError(
-                f"'{path}' holds a model of nnU-Net v1, which is not supported. Build its network "
-                "with nnU-Net v1, load the weights, and pass the module to "
-                "attention_maps.load_model. Or: " + HOW_TO_EXPORT
-            )
         return ModelError(
             f"Expected a model file, got the folder '{path}', which holds no model: neither a "
             "trained nnU-Net v2 model (plans.json, dataset.json, fold_*/checkpoint_final.pth) nor "
@@ -89,6 +89,15 @@ def refuse(path: Path) -> ModelError:
         return _refuse_pickle(path, globals_)
     what = known or "no file that torch can read (damaged, cut short, or another format)"
     return ModelError(f"Expected a TorchScript file, but '{path}' is {what}. {HOW_TO_EXPORT}")
+
+
+def _is_nnunet_v1(path: Path) -> bool:
+    """Whether a folder or archive holds plans of nnU-Net v1, or a file is a checkpoint of it."""
+    if path.is_dir():
+        return any(any(path.glob(f"{levels}plans.pkl")) for levels in ("", "*/", "*/*/", "*/*/*/"))
+    if any(PurePosixPath(name).name == "plans.pkl" for name in zip_names(path)):
+        return True
+    return path.suffix == ".model" and path.with_name(f"{path.name}.pkl").is_file()
 
 
 def _refuse_archive(path: Path, names: list[str]) -> ModelError:
