@@ -28,6 +28,7 @@ _HOME = {
     "ContrastTarget": "targets",
     "TopTarget": "targets",
     "evaluate": "evaluation",
+    "sweep": "sweeping",
     "methods": "registry",
     "metrics": "registry",
     "AttentionMapsError": "errors",
