@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from attention_maps.answer import Answer
     from attention_maps.figure_slices import Slice
     from attention_maps.result import AttentionMap
     from attention_maps.types import Image
@@ -123,16 +124,25 @@ def draw_overview(result: AttentionMap, image: Any, mask: Any = None) -> Figure:
 
 def _outlines(result: AttentionMap, mask: Image | None) -> dict[str, Outline]:
     """The answer's classes without background, as far as there are colors, and the mask."""
+    found = answer_outlines(result.answer)
+    if mask is not None:
+        found[MASK_NAME] = Outline(mask, MASK_COLOR, dashed=True)
+    return found
+
+
+def answer_outlines(answer: Answer) -> dict[str, Outline]:
+    """The predicted classes without background, as far as there are colors; none for a diagnosis.
+
+    Args:
+        answer: The network's answer.
+    """
     found: dict[str, Outline] = {}
-    if result.answer.task == "segmentation":
-        answer = result.answer
+    if answer.task == "segmentation":
         classes = [n for n in answer.ranking() if n != answer.background]
         for index, color in zip(classes, ANSWER_COLORS, strict=False):
             if bool(answer.predicted(index).any()):
                 name = f"Answer: {answer.class_label(index)}"
                 found[name] = Outline(answer.label_map, color, answer.label_values[index])
-    if mask is not None:
-        found[MASK_NAME] = Outline(mask, MASK_COLOR, dashed=True)
     return found
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from attention_maps.answer_words import answer_in_words, classes_of
 from attention_maps.cli.output import Column, print_table, print_text
 from attention_maps.peak import describe_place, find_peak
 
@@ -13,36 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from attention_maps.answer import Answer
     from attention_maps.result import AttentionMap
-
-SHOWN_CLASSES = 10
-
-
-def classes_of(answer: Answer) -> list[dict[str, Any]]:
-    """The classes, likeliest or largest first: probability, or voxels and volume in ml.
-
-    Volumes are of the label map on the image's own grid; a 2D image has an area in mm^2.
-    """
-    order = answer.ranking()
-    if answer.task == "classification":
-        shares = answer.probabilities
-        return [
-            {"index": n, "name": answer.class_label(n), "probability": float(shares[n])}
-            for n in order
-        ]
-    labels: Any = answer.prediction
-    sizes = np.bincount(labels.array.astype(np.uint16).ravel(), minlength=answer.classes + 1)
-    edges = np.asarray(labels.grid.affine[:3, : labels.ndim])
-    voxel = float(np.sqrt(np.linalg.det(edges.T @ edges)))  # mm^3 or mm^2
-    first = 0 if answer.activation == "softmax" else 1
-    found = []
-    for n in order:
-        count = int(sizes[n + first])
-        size = {"ml": count * voxel / 1000} if labels.ndim == 3 else {"mm2": count * voxel}
-        record = {"index": n, "name": answer.class_label(n), "voxels": count, **size}
-        found.append(record | {"background": n == answer.background})
-    return found
 
 
 def record_of(
@@ -78,7 +48,7 @@ def show(maps: Sequence[AttentionMap], files: Sequence[Path]) -> None:
     """Print the answer and a table of the maps."""
     known = maps[0].provenance
     print_text(f"{known['model']['name']} ({known['model']['kind']}, {known['device']})")
-    print_text(f"Answer: {_answer_in_words(maps[0].answer)}")
+    print_text(f"Answer: {answer_in_words(maps[0].answer)}")
     rows = []
     for number, item in enumerate(maps):
         peak = find_peak(item.image)
@@ -98,15 +68,3 @@ def show(maps: Sequence[AttentionMap], files: Sequence[Path]) -> None:
         item.provenance[key] for item in maps for key in ("note", "remark") if item.provenance[key]
     ):
         print_text(f"Note: {text}")
-
-
-def _answer_in_words(answer: Answer) -> str:
-    texts = []
-    for item in classes_of(answer):
-        if "probability" in item:
-            texts.append(f"{item['name']} {item['probability']:.3f}")
-        elif not item["background"]:
-            size = f"{item['ml']:.1f} ml" if "ml" in item else f"{item['mm2']:.0f} mm\u00b2"
-            texts.append(f"{item['name']} {size}")
-    more = len(texts) - SHOWN_CLASSES
-    return ", ".join(texts[:SHOWN_CLASSES]) + (f", and {more} more" if more > 0 else "")
