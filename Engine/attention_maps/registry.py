@@ -1,7 +1,7 @@
-"""The registers of methods and metrics: what the command line, the panel and the docs read.
+"""The registers of methods, metrics and tests of maps, which command line, panel and docs read.
 
-A method or metric is one function. Its options are its keyword-only arguments, and each carries
-its default, its range and one line of help, so that controls can be built from it:
+A method, metric or test is one function. Its options are its keyword-only arguments, and each
+carries its default, its range and one line of help, so that controls can be built from it:
 
     samples: Annotated[int, Option("noisy copies of the input", low=1, high=1000)] = 25
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from attention_maps.errors import MethodError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Needs = Literal["layer", "layer and network", "input", "network"]
 Stitch = Literal["blend", "add"]
@@ -28,7 +28,7 @@ Stitch = Literal["blend", "add"]
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a method or metric.
+    """One option of a method, metric or test.
 
     Args:
         help: What it does, one line.
@@ -126,9 +126,14 @@ class Metric:
     Args:
         name: Name in calls and in tables.
         label: Name for people.
-        function: Computes it; the map has a positive value and the mask a voxel.
-        description: One line with its range and which way is better.
+        function: Computes it; the map has a positive value and the mask a voxel. It raises
+            `measures.comparison.Undefined` where there is no value all the same.
+        description: One line.
         reference: Paper or definition.
+        unit: Of the value, such as "mm"; empty for a plain number.
+        better: Which way is better.
+        limits: Smallest and largest possible value; None where that is not known.
+        options: Its options by name.
     """
 
     name: str
@@ -136,10 +141,39 @@ class Metric:
     function: Callable[..., float]
     description: str
     reference: str
+    unit: str = ""
+    better: Literal["higher", "lower"] = "higher"
+    limits: tuple[float, float] | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrustTest:
+    """A registered test of a map: a function of a `faithfulness.subject.Subject`.
+
+    Args:
+        name: Name in calls and on the command line.
+        label: Name for people.
+        function: Gives a `faithfulness.findings.Finding`.
+        passes: About how many passes through the network it takes, of the subject and its options;
+            a backward pass counts two.
+        description: One line for tooltips and tables.
+        reference: Paper.
+        options: Its options by name.
+    """
+
+    name: str
+    label: str
+    function: Callable[..., Any]
+    passes: Callable[..., int]
+    description: str
+    reference: str
+    options: Mapping[str, Option] = field(default_factory=dict)
 
 
 _METHODS: dict[str, Method] = {}
 _METRICS: dict[str, Metric] = {}
+_TRUST_TESTS: dict[str, TrustTest] = {}
 
 
 def method(
@@ -167,12 +201,35 @@ def method(
 
 
 def metric(
-    name: str, label: str, *, reference: str
+    name: str,
+    label: str,
+    *,
+    reference: str,
+    unit: str = "",
+    better: Literal["higher", "lower"] = "higher",
+    limits: tuple[float, float] | None = None,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register a metric; the first line of its docstring is its description."""
 
     def register(function: Callable[..., float]) -> Callable[..., float]:
-        _METRICS[name] = Metric(name, label, function, _first_line(function), reference)
+        _METRICS[name] = Metric(
+            name, label, function, _first_line(function), reference, unit, better, limits,
+            _options(function),
+        )  # fmt: skip
+        return function
+
+    return register
+
+
+def trust_test(
+    name: str, label: str, *, passes: Callable[..., int], reference: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a test of a map; the first line of its docstring is its description."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _TRUST_TESTS[name] = TrustTest(
+            name, label, function, passes, _first_line(function), reference, _options(function)
+        )
         return function
 
     return register
@@ -188,6 +245,12 @@ def metrics() -> dict[str, Metric]:
     """All metrics by name."""
     import_module("attention_maps.measures")
     return dict(_METRICS)
+
+
+def trust_tests() -> dict[str, TrustTest]:
+    """All tests of a map by name, in the order in which they run."""
+    import_module("attention_maps.faithfulness")
+    return dict(_TRUST_TESTS)
 
 
 def find_method(name: str) -> Method:
@@ -221,11 +284,27 @@ def find_metric(name: str) -> Metric:
     raise MethodError(f"Metric {name!r} is not known; {hint}all: {', '.join(known)}.")
 
 
-def split_options(chosen: list[Method], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Which method gets which option, checked.
+def find_trust_test(name: str) -> TrustTest:
+    """The test of a name.
 
     Raises:
-        MethodError: If an option belongs to none of the methods, or its value is out of range.
+        MethodError: If there is none, with the closest names.
+    """
+    known = trust_tests()
+    if isinstance(name, str) and name in known:
+        return known[name]
+    close = difflib.get_close_matches(str(name), known, n=3)
+    hint = f"closest: {', '.join(close)}; " if close else ""
+    raise MethodError(f"Test {name!r} is not known; {hint}all: {', '.join(known)}.")
+
+
+def split_options(
+    chosen: Sequence[Method | Metric], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Which method or metric gets which option, checked.
+
+    Raises:
+        MethodError: If an option belongs to none of them, or its value is out of range.
     """
     for name in options:
         if not any(name in item.options for item in chosen):

@@ -10,9 +10,12 @@ import pytest
 
 import attention_maps as am
 from attention_maps.errors import ImageError, MethodError
-from attention_maps.measures.comparison import Comparison, otsu_threshold
+from attention_maps.measures.attention import Attention
+from attention_maps.measures.comparison import Comparison
+from attention_maps.measures.threshold import otsu_threshold, read_threshold
 from attention_maps.registry import find_metric
 
+THREE = ["energy_inside", "iou", "dice"]
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, 1.5, 0, -20], [0, 0, 3, 7], [0, 0, 0, 1]])
 
 
@@ -34,7 +37,7 @@ def mask_of(*voxels: tuple[int, int, int]) -> np.ndarray:
 def test_values_by_hand(bright: am.Image) -> None:
     """Inside: 4, the voxel of -2 and two of 0; above half of 4: the voxels of 4 and 3."""
     mask = mask_of((1, 0, 2), (2, 0, 2), (0, 0, 0), (3, 3, 3))
-    found = am.evaluate(bright, mask, threshold=0.5)
+    found = am.evaluate(bright, mask, THREE, 0.5)
     assert found == pytest.approx(
         {"energy_inside": 4 / 8, "iou": 1 / (2 + 4 - 1), "dice": 2 * 1 / (2 + 4)}
     )
@@ -42,11 +45,11 @@ def test_values_by_hand(bright: am.Image) -> None:
 
 def test_perfect_mask(bright: am.Image) -> None:
     mask = mask_of((1, 0, 2), (1, 1, 2), (1, 2, 2))
-    assert am.evaluate(bright, mask, threshold=0.0) == {"energy_inside": 1, "iou": 1, "dice": 1}
+    assert am.evaluate(bright, mask, THREE, 0.0) == {"energy_inside": 1, "iou": 1, "dice": 1}
 
 
 def test_mask_beside_the_attention(bright: am.Image) -> None:
-    found = am.evaluate(bright, mask_of((3, 3, 3)), threshold=0.0)
+    found = am.evaluate(bright, mask_of((3, 3, 3)), THREE, 0.0)
     assert found == {"energy_inside": 0, "iou": 0, "dice": 0}
 
 
@@ -98,7 +101,7 @@ def test_map_that_is_the_same_everywhere_is_all_attention() -> None:
     flat = am.Image(np.full((1, 2, 2, 2), 0.3, np.float32))
     mask = np.zeros((2, 2, 2), bool)
     mask[0] = True
-    assert am.evaluate(flat, mask) == pytest.approx(
+    assert am.evaluate(flat, mask, THREE) == pytest.approx(
         {"energy_inside": 0.5, "iou": 0.5, "dice": 2 / 3}
     )
 
@@ -134,7 +137,7 @@ def test_mask_on_a_shifted_and_finer_grid(bright: am.Image) -> None:
     fine = AFFINE @ np.diag([0.5, 0.5, 0.5, 1.0])
     fine[:3, 3] += AFFINE[:3, :3] @ [0.75, -0.25, 1.75]
     mask = am.Image(np.ones((1, 2, 6, 2), np.float32), fine)
-    assert am.evaluate(bright, mask, threshold=0.0) == {"energy_inside": 1, "iou": 1, "dice": 1}
+    assert am.evaluate(bright, mask, THREE, 0.0) == {"energy_inside": 1, "iou": 1, "dice": 1}
 
 
 def test_files(bright: am.Image, tmp_path) -> None:
@@ -176,9 +179,9 @@ def test_nothing_to_measure_is_nan_and_says_why(
     [
         ({"metrics": ["dise"]}, MethodError, "closest: dice"),
         ({"threshold": 1.0}, MethodError, "0 <= fraction < 1"),
-        ({"threshold": "mean"}, MethodError, "'otsu' or a fraction"),
-        ({"threshold": True}, MethodError, "'otsu' or a fraction"),
-        ({"threshold": math.nan}, MethodError, "'otsu' or a fraction"),
+        ({"threshold": "mean"}, MethodError, "'otsu', a fraction"),
+        ({"threshold": True}, MethodError, "'otsu', a fraction"),
+        ({"threshold": math.nan}, MethodError, "'otsu', a fraction"),
         ({"mask": np.ones((3, 4, 4))}, ImageError, "shape"),
         ({"mask": am.Image(np.ones((2, 4, 4, 4)))}, ImageError, "one channel"),
         ({"result": am.Image(np.ones((2, 4, 4, 4)))}, ImageError, "one channel"),
@@ -197,16 +200,20 @@ def test_missing_file(bright: am.Image, tmp_path) -> None:
         am.evaluate(bright, tmp_path / "nowhere.nii")
 
 
-@pytest.mark.parametrize("name", sorted(am.metrics()))
+@pytest.mark.parametrize("name", list(am.metrics()))
 def test_every_metric_is_a_number_that_does_not_depend_on_the_scale(name: str) -> None:
     item = find_metric(name)
     assert item.label
     assert item.reference
     assert item.description.endswith(".")
     generator = np.random.default_rng(2)
-    values = generator.normal(size=(5, 6, 7)).astype(np.float32)
+    values = generator.random((5, 6, 7)).astype(np.float32)
     mask = generator.random((5, 6, 7)) > 0.5
     grid = am.Grid((5, 6, 7), AFFINE)
-    found = item.function(Comparison(values, mask, grid, 0.4))
-    assert item.function(Comparison(4 * values, mask, grid, 1.6)) == pytest.approx(found, rel=1e-6)
-    assert 0 <= found <= 1
+
+    def found(factor: float) -> float:
+        evidence = np.float32(factor) * values
+        return item.function(Comparison(Attention(evidence, grid, read_threshold(0.4)), mask))
+
+    assert found(4) == pytest.approx(found(1), rel=1e-6)
+    assert item.limits[0] <= found(1) <= item.limits[1]

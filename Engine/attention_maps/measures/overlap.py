@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from attention_maps.measures.comparison import Undefined
 from attention_maps.registry import metric
 
 if TYPE_CHECKING:
     from attention_maps.measures.comparison import Comparison
 
 
-@metric("iou", "IoU", reference="Jaccard, New Phytologist 11, 1912")
+@metric("iou", "IoU", limits=(0, 1), reference="Jaccard, New Phytologist 11, 1912")
 def iou(comparison: Comparison) -> float:
-    """Thresholded map and mask: intersection over union, 0..1, higher is better."""
-    common, attended, masked = _sizes(comparison)
-    return common / (attended + masked - common)
+    """Thresholded map and mask: intersection over union."""
+    common = comparison.common_size
+    return common / (comparison.attention.attended_size + comparison.mask_size - common)
 
 
-@metric("dice", "Dice", reference="Dice, Ecology 26, 1945")
+@metric("dice", "Dice", limits=(0, 1), reference="Dice, Ecology 26, 1945")
 def dice(comparison: Comparison) -> float:
-    """Thresholded map and mask: twice the intersection over the sum of both sizes, 0..1."""
-    common, attended, masked = _sizes(comparison)
-    return 2 * common / (attended + masked)
+    """Thresholded map and mask: twice the intersection over the sum of both sizes."""
+    sizes = comparison.attention.attended_size + comparison.mask_size
+    return 2 * comparison.common_size / sizes
 
 
-def _sizes(comparison: Comparison) -> tuple[int, int, int]:
-    """Number of voxels in both, in the thresholded map, in the mask."""
-    attended, mask = comparison.attended, comparison.mask
-    counted = (attended & mask, attended, mask)
-    common, in_map, in_mask = (int(np.count_nonzero(item)) for item in counted)
-    return common, in_map, in_mask
+@metric(
+    "precision", "Precision", limits=(0, 1),
+    reference="Powers, Journal of Machine Learning Technologies 2, 2011, arXiv:2010.16061",
+)  # fmt: skip
+def precision(comparison: Comparison) -> float:
+    """Share of the thresholded map that lies inside the mask, in voxels."""
+    if not comparison.attention.attended_size:
+        raise Undefined("no voxel of the map is above the threshold")
+    return comparison.common_size / comparison.attention.attended_size
+
+
+@metric(
+    "recall", "Recall", limits=(0, 1),
+    reference="Powers, Journal of Machine Learning Technologies 2, 2011, arXiv:2010.16061",
+)  # fmt: skip
+def recall(comparison: Comparison) -> float:
+    """Share of the mask that the thresholded map covers, in voxels."""
+    return comparison.common_size / comparison.mask_size
