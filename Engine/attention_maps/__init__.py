@@ -34,6 +34,8 @@ _HOME = {
     "hot_spots": "hot_spots",
     "HotSpot": "hot_spots",
     "sweep": "sweeping",
+    "inject": "injection",
+    "Evaluator": "injection",
     "methods": "registry",
     "metrics": "registry",
     "AttentionMapsError": "errors",

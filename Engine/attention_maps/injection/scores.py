@@ -1,0 +1,190 @@
+"""M3d-CAM's scores of a map against a mask, by its definitions.
+
+The map is taken by its absolute value if it has negative ones, brought to the mask's size by linear
+interpolation, scaled to 0..1 from its smallest to its largest value, and cut at the threshold.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_maps.errors import ImageError, MethodError
+from attention_maps.registry import find_metric
+from attention_maps.registry import metrics as all_metrics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from attention_maps.injection.settings import Metric
+
+logger = logging.getLogger(__name__)
+
+METRICS = ("wioa", "ioa", "iou", "wiou")
+BINS = 256
+
+
+def check_metric(metric: Any) -> None:
+    """Refuse what is no metric.
+
+    Raises:
+        MethodError: If it is neither M3d-CAM's, nor the engine's, nor a function.
+    """
+    if callable(metric) or metric in METRICS:
+        return
+    if not isinstance(metric, str) or metric not in all_metrics():
+        raise MethodError(
+            f"Expected a metric {', '.join(METRICS)}, one of attention_maps.metrics(), or a "
+            f"function of a map and a mask, got {metric!r}."
+        )
+
+
+def check_threshold(threshold: Any) -> None:
+    """Refuse what is no threshold.
+
+    Raises:
+        MethodError: If it is neither "otsu" nor from 0 to 1.
+    """
+    number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
+    if threshold == "otsu" or (number and 0 <= threshold <= 1):
+        return
+    raise MethodError(
+        "Expected the threshold to be 'otsu' or a share of the map's range from 0 to 1, got "
+        f"{threshold!r}."
+    )
+
+
+def compute_score(
+    attention_map: Any, mask: Any, metric: Metric = "wioa", threshold: str | float = "otsu"
+) -> float:
+    """Hold a map against a mask.
+
+    Args:
+        attention_map: (*spatial) map, array or tensor.
+        mask: (*spatial) of 0 and 1, array or tensor; may have more or fewer voxels than the map,
+            over the same field of view.
+        metric: "wioa" (weighted intersection over attention: share of the attention above the
+            threshold that is inside the mask), "ioa" (the same of voxels), "iou" (intersection over
+            union), "wiou" (attention inside over attention outside plus the mask), the name of one
+            of the engine's metrics, or a function of the map on the mask's grid and the mask.
+        threshold: "otsu", or a share of the map's range from its smallest to its largest value;
+            the engine's metrics take a share of its maximum.
+
+    Returns:
+        The score; NaN, with a logged warning, where no attention is above the threshold.
+
+    Raises:
+        ImageError: If map or mask cannot be used.
+        MethodError: If metric or threshold is not known.
+    """
+    check_metric(metric)
+    check_threshold(threshold)
+    values, inside = _as_map(attention_map), _as_mask(mask)
+    values = _of_size(values, inside.shape)
+    if callable(metric):
+        return float(metric(values, inside.astype(np.uint8)))
+    if metric not in METRICS:
+        return _by_engine(values, inside, metric, threshold)
+    weights = _scaled(np.abs(values) if values.min() < 0 else values)
+    attended = weights >= _cut(weights, threshold)
+    return _ratio(metric, weights, attended, inside)
+
+
+def _ratio(
+    metric: str, weights: NDArray[np.float64], attended: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+) -> float:  # fmt: skip
+    """One of `METRICS`."""
+    if not metric.startswith("w"):
+        weights = np.ones_like(weights)
+    common = float(weights[attended & inside].sum())
+    if metric.endswith("ioa"):
+        whole = float(weights[attended].sum())
+    else:
+        whole = float(weights[attended & ~inside].sum()) + float(inside.sum())
+    if not attended.any() or whole == 0:
+        logger.warning("The score is not defined: no attention is above the threshold.")
+        return math.nan
+    return common / whole
+
+
+def _by_engine(
+    values: NDArray[np.float32], inside: NDArray[np.bool_], metric: str, threshold: str | float
+) -> float:
+    from attention_maps.evaluation import evaluate
+    from attention_maps.types import Image
+
+    name = find_metric(metric).name
+    return float(evaluate(Image(values[None]), inside, [name], threshold)[name])
+
+
+def _as_map(attention_map: Any) -> NDArray[np.float32]:
+    array = np.asarray(_on_cpu(attention_map))
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub":
+        raise ImageError(
+            f"Expected a map (*spatial) with 2 or 3 axes, got shape {array.shape}, {array.dtype}; "
+            "take one image and channel: attention_map[0, 0]."
+        )
+    if not np.isfinite(array).all():
+        raise ImageError("Expected a map of finite values, got NaN or Inf.")
+    return array.astype(np.float32)
+
+
+def _as_mask(mask: Any) -> NDArray[np.bool_]:
+    array = np.asarray(_on_cpu(mask))
+    if array.dtype.kind not in "fiub" or not np.isin(array, (0, 1)).all():
+        raise ImageError(
+            f"Expected a mask of 0 and 1, got values such as {array.ravel()[array.argmax()]!r}; "
+            "give one class: mask == 2."
+        )
+    return array.astype(np.bool_)
+
+
+def _on_cpu(values: Any) -> Any:
+    return values.detach().cpu().float() if hasattr(values, "detach") else values
+
+
+def _of_size(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The map on the mask's grid: both have the same outer edges."""
+    if values.shape == shape:
+        return values
+    if len(shape) != values.ndim:
+        raise ImageError(
+            f"Expected a mask with {values.ndim} axes as the map, got shape {shape}; take one "
+            "image and channel of it: mask[0, 0]."
+        )
+    from torch import from_numpy
+    from torch.nn.functional import interpolate
+
+    mode = "bilinear" if values.ndim == 2 else "trilinear"
+    tensor = from_numpy(np.ascontiguousarray(values))[None, None]
+    return interpolate(tensor, shape, mode=mode, align_corners=False)[0, 0].numpy()
+
+
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """From 0 at the smallest to 1 at the largest value; all 0 where there is but one."""
+    wide = values.astype(np.float64)
+    low, high = wide.min(), wide.max()
+    return (wide - low) / (high - low) if high > low else np.zeros_like(wide)
+
+
+def _cut(weights: NDArray[np.float64], threshold: str | float) -> float:
+    """Value from which on the map is attention."""
+    if weights.min() == weights.max():
+        return 1.0
+    return _otsu(weights) if threshold == "otsu" else float(threshold)
+
+
+def _otsu(weights: NDArray[np.float64]) -> float:
+    """Otsu's threshold, IEEE Trans. Systems, Man, and Cybernetics 9, 1979: center of a bin."""
+    counts, edges = np.histogram(weights, BINS)
+    centers = (edges[:-1] + edges[1:]) / 2
+    low, high = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    moments = counts * centers
+    mean_low = np.cumsum(moments) / low
+    mean_high = (np.cumsum(moments[::-1]) / high[::-1])[::-1]
+    separation = low[:-1] * high[1:] * (mean_low[:-1] - mean_high[1:]) ** 2
+    return float(centers[int(separation.argmax())])
