@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attention_maps.answer import Answer
     from attention_maps.errors import AttentionMapsError
     from attention_maps.estimate import Estimate
+    from attention_maps.faithfulness.findings import TrustReport
     from attention_maps.model import LoadedModel
     from attention_maps.passes import Passes
     from attention_maps.preprocessing import NetworkInput
@@ -66,7 +67,8 @@ class Explainer:
         region: Any = None,
     ) -> None:
         self.model = load_model(model, spec, device)
-        prepared = self.model.prepare(as_image(image, self.model.expected_input()[1]))
+        self.image = as_image(image, self.model.expected_input()[1])
+        prepared = self.model.prepare(self.image)
         self._passes = _passes_of(self.model, prepared, region)
         self._lock = threading.RLock()
 
@@ -140,6 +142,42 @@ class Explainer:
             report.finish()
         many = several or _are_several(method) or _are_several(layer) or layer == "all"
         return maps if many or on_failure or not keep else maps[0]
+
+    def trust(
+        self,
+        method: str = "grad_cam",
+        layer: str = "auto",
+        target: Any = None,
+        *,
+        tests: str | Sequence[str] | None = None,
+        seed: int = 0,
+        progress: ProgressCallback | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> TrustReport:
+        """Make a map and test whether it can be trusted.
+
+        Args:
+            method: Name of the method.
+            layer: Name of a layer, "auto" or "auto:bottleneck".
+            target: What is asked, one question (see `targets`); None for the likeliest class.
+            tests: Names of tests (`attention_maps.trust_tests()`); None for all.
+            seed: Of random weights, maps and noise.
+            progress: Called with a fraction and a message; returning False cancels.
+            batch_size: Inputs per batch; None for as many as fit.
+            options: Options of the method and of the tests.
+
+        Raises:
+            MethodError, LayerError, TargetError: If a name or option is not known.
+            Cancelled: If `progress` returned False; weights are as before.
+        """
+        from attention_maps.faithfulness.trust import examine
+
+        with self._lock:
+            return examine(
+                self, self._passes, method, layer, target, tests, seed, Progress(progress),
+                batch_size, options,
+            )  # fmt: skip
 
     def _layer_names(
         self, chosen: Sequence[Method], layer: str | Sequence[str], report: Progress

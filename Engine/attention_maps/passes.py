@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from attention_maps.algorithms.evidence import Evidence
 from attention_maps.answer import Answer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from attention_maps.algorithms.evidence import Probe
     from attention_maps.logits import ToLogits
     from attention_maps.model import LoadedModel
     from attention_maps.preprocessing import NetworkInput
@@ -41,6 +43,9 @@ class Asked(Protocol):
     def input_map(self, method: Method, options: Mapping[str, Any]) -> Image:
         """The map of a method at the network's input, (1, *spatial); signed."""
 
+    def probe(self) -> Probe:
+        """The network seen from its input."""
+
 
 class Passes(Protocol):
     """How an image goes through a network.
@@ -54,8 +59,20 @@ class Passes(Protocol):
     source: Grid
 
     @property
+    def inputs(self) -> torch.Tensor:
+        """(1, C, *spatial) what goes into the network."""
+
+    @property
     def started(self) -> bool:
         """Whether the network has run."""
+
+    def again(self, inputs: torch.Tensor | None = None, question: Question | None = None) -> Self:
+        """The same without what was kept of runs: for other weights, or other inputs.
+
+        Args:
+            inputs: (1, C, *spatial) in the place of its own.
+            question: What will be asked, where nothing else will be.
+        """
 
     def geometry(self, report: Progress) -> Geometry:
         """The layers on an input of this size."""
@@ -108,9 +125,22 @@ class WholeImage:
         self._answer: Answer | None = None
 
     @property
+    def inputs(self) -> torch.Tensor:
+        """(1, C, *spatial) what goes into the network."""
+        return self.tensor
+
+    @property
     def started(self) -> bool:
         """Whether the network has run."""
         return self.trace is not None
+
+    def again(self, inputs: torch.Tensor | None = None, question: Question | None = None) -> Self:
+        """The same without what was kept of its run (see `Passes.again`)."""
+        other = copy.copy(self)
+        other.trace = other._answer = None
+        if inputs is not None:
+            other.tensor = inputs.to(self.tensor)
+        return other
 
     def geometry(self, report: Progress) -> Geometry:
         """The layers on an input of this size."""
@@ -228,6 +258,10 @@ class WholeQuestion:
     def input_map(self, method: Method, options: Mapping[str, Any]) -> Image:
         """The map of a method at the network's input (see `Asked.input_map`)."""
         return self._image(method.function(self._probe(None), **options), None)
+
+    def probe(self) -> NetworkProbe:
+        """The network seen from its input."""
+        return self._probe(None)
 
     def _image(self, values: torch.Tensor, layout: Layout | None) -> Image:
         affine = self._passes.field.affine

@@ -74,6 +74,10 @@ class NetworkProbe:
         layer = self._checked_layer()
         return layer.placed.to_grid(layer.activations)
 
+    def reach(self) -> torch.Tensor:
+        """(*spatial) bool: voxels that the network gets to see, here all."""
+        return torch.ones(self.inputs.shape[2:], dtype=torch.bool)
+
     def score(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of inputs (N, C, *spatial)."""
         trace = self.model.run(inputs, gradients=False, tick=self._progress.tick)

@@ -299,7 +299,7 @@ def find_trust_test(name: str) -> TrustTest:
 
 
 def split_options(
-    chosen: Sequence[Method | Metric], options: Mapping[str, Any]
+    chosen: Sequence[Method | Metric | TrustTest], options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Which method or metric gets which option, checked.
 

@@ -105,11 +105,16 @@ class Probe(Protocol):
 
     Attributes:
         inputs: (1, C, *spatial) input.
-        channels: Number of channels of the chosen layer, for methods that need one.
     """
 
     inputs: torch.Tensor
-    channels: int
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the chosen layer, for methods that need one."""
+
+    def reach(self) -> torch.Tensor:
+        """(*spatial) bool: voxels on which the score can depend."""
 
     def score(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of inputs (N, C, *spatial); the question stays that of the first input."""

@@ -12,6 +12,7 @@ from attention_maps.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import torch
@@ -53,6 +54,9 @@ class Network(Protocol):
 
     def layer_names(self) -> list[str]:
         """Names of all layers that the network has, whether they run or not."""
+
+    def changing(self) -> AbstractContextManager[dict[str, torch.Tensor]]:
+        """Parameters and running statistics by name, to be changed in place, and put back."""
 
 
 class Preparation(Protocol):
@@ -173,6 +177,38 @@ def register_kind(kind: ModelKind) -> ModelKind:
     """Add a kind of model; the last one registered is asked first."""
     KINDS[kind.name] = kind
     return kind
+
+
+@contextlib.contextmanager
+def changing(module: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+    """Let somebody change a module's parameters and running statistics in place.
+
+    Afterwards, whatever happens, they are what they were, to the bit; nobody else runs the module
+    in between.
+
+    Yields:
+        Detached tensors by name, in the module's memory.
+    """
+    with lock_of(module):
+        # `data` does not tell autograd: graphs of earlier runs stay good for the old weights.
+        tensors = {
+            name: tensor.data
+            for name, tensor in (*module.named_parameters(), *_statistics(module))
+            if tensor.is_floating_point()
+        }
+        kept = {name: tensor.clone() for name, tensor in tensors.items()}
+        try:
+            yield tensors
+        finally:
+            for name, tensor in tensors.items():
+                tensor.copy_(kept[name])
+
+
+def _statistics(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Running statistics of normalization; other buffers are no part of what was learnt."""
+    for name, tensor in module.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            yield name, tensor
 
 
 @contextlib.contextmanager

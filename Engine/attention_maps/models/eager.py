@@ -11,6 +11,7 @@ from torch import nn
 from attention_maps.models.base import (
     Loaded,
     ModelKind,
+    changing,
     evaluating,
     lock_of,
     refuse_inference_tensors,
@@ -19,6 +20,7 @@ from attention_maps.models.base import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from attention_maps.models.base import LoadOptions, Tap
 
@@ -60,6 +62,10 @@ class EagerNetwork:
         """Parameters, then buffers."""
         yield from self.module.named_parameters()
         yield from self.module.named_buffers()
+
+    def changing(self) -> AbstractContextManager[dict[str, torch.Tensor]]:
+        """Parameters and running statistics to be changed in place (see `base.changing`)."""
+        return changing(self.module)
 
     def layer_names(self) -> list[str]:
         """Dotted names of all submodules, each module once."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import torch
 
@@ -36,6 +37,10 @@ class StackNetwork:
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Parameters and buffers."""
         return self._network.tensors()
+
+    def changing(self) -> AbstractContextManager[dict[str, torch.Tensor]]:
+        """Parameters and running statistics to be changed in place."""
+        return self._network.changing()
 
     def layer_names(self) -> list[str]:
         """Names of the layers."""

@@ -12,6 +12,7 @@ from attention_maps.errors import ModelError
 from attention_maps.models.base import (
     Loaded,
     ModelKind,
+    changing,
     evaluating,
     lock_of,
     refuse_inference_tensors,
@@ -22,6 +23,7 @@ from attention_maps.models.script_graph import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from attention_maps.models.base import LoadOptions, Tap
 
@@ -60,6 +62,10 @@ class TorchScriptNetwork:
         for node in graph.findAllNodes("prim::Constant"):
             if node.hasAttribute("value") and node.kindOf("value") == "t":
                 yield node.output().debugName(), node.t("value")
+
+    def changing(self) -> AbstractContextManager[dict[str, torch.Tensor]]:
+        """Parameters and running statistics to be changed in place (see `base.changing`)."""
+        return changing(self.module)
 
     def layer_names(self) -> list[str]:
         """Dotted names of all submodules; frozen graphs name their operators as they run."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -56,6 +57,22 @@ class Windows:
     def started(self) -> bool:
         """Whether the network has run."""
         return self._fused is not None
+
+    def again(self, inputs: torch.Tensor | None = None, question: Question | None = None) -> Self:
+        """The same without what was kept of its runs (see `Passes.again`).
+
+        A question that does not depend on the answer needs none, which saves a run over all
+        windows.
+        """
+        other = copy.copy(self)
+        if inputs is not None:
+            other.inputs = inputs.to(self.inputs)
+        if question is None or not self._seeds_stay(question):
+            other._fused = other._answer = None
+        return other
+
+    def _seeds_stay(self, question: Question) -> bool:
+        return self._fused is not None and self.seeds(question, self._fused).constant
 
     @property
     def weight(self) -> torch.Tensor:
@@ -227,6 +244,10 @@ class WindowQuestion:
     def input_map(self, method: Method, options: Mapping[str, Any]) -> Image:
         """The map of a method at the volume itself (see `Asked.input_map`)."""
         return self._image(method.function(self._probe(None, None, None), **options))
+
+    def probe(self) -> WindowProbe:
+        """The network seen from the volume."""
+        return self._probe(None, None, None)
 
     def _image(self, values: torch.Tensor) -> Image:
         return Image(values.detach().float().cpu().numpy(), self._passes.field.affine)

@@ -71,6 +71,15 @@ class WindowProbe:
         """Number of channels of the layer."""
         return self._checked_evidence().channels
 
+    def reach(self) -> torch.Tensor:
+        """(*spatial) bool: voxels in windows that the question meets."""
+        plan = self._passes.plan
+        seen = torch.zeros(plan.shape)
+        window = torch.ones(plan.patch)
+        for start in {view.start for view in self._views()}:
+            plan.add(seen, start, window)
+        return seen > 0
+
     def score(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of volumes (N, C, *spatial)."""
         return torch.cat([self._score(row[None], {}) for row in inputs])

@@ -1,0 +1,209 @@
+"""Cascading randomization: does the map depend on what the network learnt?"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from attention_maps.errors import LayerError, ModelRunError
+from attention_maps.faithfulness.body import edge_map
+from attention_maps.faithfulness.findings import Curve, Finding, Verdict
+from attention_maps.faithfulness.similarity import Resemblance
+from attention_maps.faithfulness.thresholds import ALIKE, UNCHANGED
+from attention_maps.faithfulness.weights import Stage, initialize, stages
+from attention_maps.lazy import torch
+from attention_maps.progress import Progress
+from attention_maps.registry import Option, trust_test
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attention_maps.faithfulness.subject import Subject
+
+
+@dataclass(frozen=True)
+class Step:
+    """The map after the last layers were given random weights.
+
+    Args:
+        down_to: The layer nearest to the input that was.
+        layers: How many were.
+        ranks: Rank correlation with the original map.
+        sizes: The same of absolute values.
+        ssim: SSIM with it.
+        either: The larger rank correlation, 0 where the map shows nothing.
+        edges: Rank correlation of the edge map with the original edge map.
+        to_edges: Rank correlation of the map with the edge map.
+    """
+
+    down_to: str
+    layers: int
+    ranks: float
+    sizes: float
+    ssim: float
+    either: float
+    edges: float
+    to_edges: float
+
+
+def _passes(subject: Subject, *, blocks: int) -> int:
+    count = len(_stages(subject))
+    return min(count, _blocks(subject, blocks)) * (subject.cost_of_map() + 1)
+
+
+def _blocks(subject: Subject, asked: int) -> int:
+    return asked or (3 if subject.windowed else 6)
+
+
+def _stages(subject: Subject) -> list[Stage]:
+    network = subject.model.network
+
+    def find() -> list[Stage]:
+        with network.changing() as tensors:
+            return stages(tensors, subject.passes.geometry(Progress(None)), network.aliases)
+
+    found: list[Stage] = subject.once("stages", find)
+    return found
+
+
+@trust_test(
+    "randomization", "Cascading randomization", passes=_passes,
+    reference="Adebayo et al., NeurIPS 2018, arXiv:1810.03292",
+)  # fmt: skip
+def randomization(
+    subject: Subject,
+    *,
+    blocks: Annotated[
+        int,
+        Option("steps from the output to the input, 0 for 6, or 3 over windows", 0, 10000),
+    ] = 0,
+) -> Finding:
+    """Does the map change when trained weights give way to random ones, from the output back?"""
+    found = _stages(subject)
+    if not found:
+        frozen = subject.model.network.kind.startswith("TorchScript")
+        why = "its weights are constants of a frozen program" if frozen else "it has none"
+        reason = f"the model has no weights that could be changed: {why}"
+        return Finding("randomization", "Cascading randomization", "not tested",
+                       f"Not tested: {reason}.", reason=reason)  # fmt: skip
+    groups = np.array_split(np.arange(len(found)), min(len(found), _blocks(subject, blocks)))
+    split = [[found[number] for number in group] for group in groups]
+    return _finding(_cascade(subject, split), len(found), split[0])
+
+
+def _cascade(subject: Subject, blocks: Sequence[Sequence[Stage]]) -> list[Step]:
+    """The map after each block; the weights are as before afterwards."""
+    model = subject.model
+    networks = model.members or (model.network,)
+    original = subject.map.raw
+    alike = Resemblance(original.array[0], subject.body_on(original.grid))
+    same_edges = Resemblance(subject.edges, subject.body)
+    found: list[Step] = []
+    with model.lock, contextlib.ExitStack() as stack:
+        weights = [stack.enter_context(network.changing()) for network in networks]
+        draws = [torch.Generator().manual_seed(subject.seed + n) for n in range(len(networks))]
+        done = 0
+        for number, block in enumerate(blocks):
+            for tensors, generator in zip(weights, draws, strict=True):
+                for stage in block:
+                    initialize(stage, tensors, generator)
+            done += len(block)
+            report = subject.part(number / len(blocks), (number + 1) / len(blocks))
+            passes = subject.passes.again(question=subject.question)
+            edges = edge_map(passes.inputs[0].detach().float().cpu().numpy())
+            raw = _again(subject, passes, report)
+            changed = np.full_like(original.array[0], np.nan) if raw is None else raw.array[0]
+            shown = edges * np.nan if raw is None else subject.placed(raw)
+            found.append(
+                Step(
+                    block[-1].layer, done, alike.ranks(changed), alike.sizes(changed),
+                    alike.structure(changed), alike.either(changed), same_edges.ranks(edges),
+                    same_edges.ranks(shown),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _again(subject: Subject, passes: Any, report: Progress) -> Any:
+    """The map of a random network; None where its numbers overflow or no gradient is left."""
+    try:
+        made = subject.explain(report, passes=passes)
+    except (LayerError, ModelRunError):
+        return None
+    return made if np.isfinite(made.array).all() else None
+
+
+def _finding(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> Finding:
+    verdict, sentence = _words(steps, count, first)
+    figures = {
+        "rank correlation after the last block": steps[0].ranks,
+        "rank correlation after all layers": steps[-1].ranks,
+        "rank correlation of absolute values after the last block": steps[0].sizes,
+        "rank correlation of absolute values after all layers": steps[-1].sizes,
+        "SSIM after the last block": steps[0].ssim,
+        "SSIM after all layers": steps[-1].ssim,
+    }
+    controls = {
+        "edge map, rank correlation after the last block": steps[0].edges,
+        "edge map, rank correlation after all layers": steps[-1].edges,
+    }
+    share = (0.0, *(step.layers / count for step in steps))
+    lines = [
+        ("map", "ranks", "rank correlation"),
+        ("map, absolute values", "sizes", "rank correlation"),
+        ("map, SSIM", "ssim", "SSIM"),
+        ("edge map", "edges", "rank correlation"),
+    ]
+    curves = tuple(
+        Curve(name, share, (1.0, *(getattr(step, field) for step in steps)),
+              "share of layers randomized, from the output", label)
+        for name, field, label in lines
+    )  # fmt: skip
+    rows = tuple(
+        {
+            "down to layer": step.down_to, "layers": step.layers, "rank correlation": step.ranks,
+            "of absolute values": step.sizes, "SSIM": step.ssim, "edge map": step.edges,
+            "map with edge map": step.to_edges,
+        }
+        for step in steps
+    )  # fmt: skip
+    return Finding("randomization", "Cascading randomization", verdict, sentence, figures,
+                   controls, curves, rows)  # fmt: skip
+
+
+def _words(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> tuple[Verdict, str]:
+    start, end = steps[0].either, _number(steps[-1].ranks)
+    edges = f"The edge map of the image stays the same, too ({steps[-1].edges:.2f})."
+    layers = f"{first[0].layer}" if len(first) == 1 else f"{first[-1].layer} to {first[0].layer}"
+    everything = "the only layer" if count == 1 else f"all {count} layers"
+    if start >= UNCHANGED:
+        return "failed", (
+            f"After randomizing the last block ({layers}) the map is unchanged (rank correlation "
+            f"{start:.2f}): it does not depend on what the network learnt there. {edges}"
+        )
+    if end >= ALIKE:
+        return "failed", (
+            f"After randomizing {everything} the map is still alike (rank correlation {end:.2f}): "
+            f"it does not depend on what the network learnt. {edges}"
+        )
+    if _number(steps[-1].sizes) >= ALIKE:
+        return "note", (
+            f"After randomizing {everything} the signs of the map are others (rank correlation "
+            f"{end:.2f}), but it is strong in the same places (of absolute values "
+            f"{steps[-1].sizes:.2f}): those come from the image rather than from what the network "
+            f"learnt. {edges}"
+        )
+    return "passed", (
+        f"After randomizing {everything} the map is another one (rank correlation {end:.2f}; after "
+        f"the last block {start:.2f}): it depends on what the network learnt. The edge map of the "
+        f"image, which cannot, stays the same ({steps[-1].edges:.2f})."
+    )
+
+
+def _number(value: float) -> float:
+    """A rank correlation; 0 where the map shows nothing any more."""
+    return 0.0 if math.isnan(value) else value
