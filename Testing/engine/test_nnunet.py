@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import attention_maps as am
 import nnunet_models
 from attention_maps.cli import app
+from attention_maps.models.nnunet.network import present_name
 from attention_maps.models.nnunet.preparation import header_spacing
 
 os.environ |= {f"nnUNet_{part}": "not used" for part in nnunet_models.NNUNET_FOLDERS}
@@ -337,6 +338,40 @@ def test_plans_that_nnunet_does_not_understand(root, case, tmp_path, change, wha
     change_plans(folder, change)
     with pytest.raises(am.ModelError, match=f"The {what} of this model cannot be understood"):
         am.load_model(folder).prepare(am.read_image(case(1)[0]))
+
+
+def older_plans(plans):
+    """The same network in the words of nnU-Net 2.0 to 2.3, as in TotalSegmentator's weights."""
+    configuration = plans["configurations"]["3d_fullres"]
+    keywords = configuration.pop("architecture")["arch_kwargs"]
+    configuration |= {
+        "UNet_class_name": "PlainConvUNet",
+        "UNet_base_num_features": keywords["features_per_stage"][0],
+        "unet_max_num_features": max(keywords["features_per_stage"]),
+        "n_conv_per_stage_encoder": keywords["n_conv_per_stage"],
+        "n_conv_per_stage_decoder": keywords["n_conv_per_stage_decoder"],
+        "num_pool_per_axis": [2, 2, 2],
+        "pool_op_kernel_sizes": keywords["strides"],
+        "conv_kernel_sizes": keywords["kernel_sizes"],
+    }
+
+
+def test_plans_of_older_versions(root, case, tmp_path):
+    paths = case(1)[0]
+    folder = copied(root, tmp_path)
+    expected = ours(folder, paths)
+    change_plans(folder, older_plans)
+    assert (ours(folder, paths) == expected).all()
+
+
+def test_networks_that_moved_are_found_where_they_are():
+    """Without nnU-Net's search, which imports networks that need other packages."""
+    home = "dynamic_network_architectures.architectures"
+    now = f"{home}.unet.ResidualEncoderUNet"
+    for name in (f"{home}.residual_unet.ResidualEncoderUNet", now):
+        assert present_name(name) == now
+    for name in (f"{home}.gone.os", f"{home}.gone.nn", "gone.PlainConvUNet"):
+        assert present_name(name) == name
 
 
 @pytest.mark.parametrize(

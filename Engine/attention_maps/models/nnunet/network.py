@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import pkgutil
 import pydoc
 import warnings
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import ConsentError, MissingPackageError, ModelError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 # Plans name classes to import; these are nnU-Net's own, and nothing else is imported.
 NETWORKS = ("dynamic_network_architectures.", "nnunetv2.")
+ARCHITECTURES = "dynamic_network_architectures.architectures"
 PARTS = ("torch.nn.", "dynamic_network_architectures.", "nnunetv2.")
 
 
@@ -76,7 +79,7 @@ def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
         return
     keywords = architecture.get("arch_kwargs", {})
     named: list[tuple[str, tuple[str, ...]]] = [
-        (str(architecture.get("network_class_name")), NETWORKS)
+        (present_name(str(architecture.get("network_class_name"))), NETWORKS)
     ]
     named += [
         (str(keywords[key]), PARTS)
@@ -90,6 +93,23 @@ def check_plans(architecture: dict[str, Any], *, trust: bool) -> None:
                 "nnU-Net's: loading it would execute other code. Load it with trust=True (command "
                 "line: --trust) if you know where the model comes from."
             )
+
+
+def present_name(name: str) -> str:
+    """Where a network of nnU-Net is now that older plans name where it was once.
+
+    nnU-Net's own search for it imports networks whose packages may not be installed.
+    """
+    home, _, last = name.rpartition(".")
+    with quiet():
+        if not home.startswith(f"{ARCHITECTURES}.") or find_spec(home) is not None:
+            return name
+        for item in pkgutil.iter_modules(import_module(ARCHITECTURES).__path__):
+            place = f"{ARCHITECTURES}.{item.name}"
+            with contextlib.suppress(ImportError):
+                if getattr(getattr(import_module(place), last, None), "__module__", "") == place:
+                    return f"{place}.{last}"
+    return name
 
 
 def _is_module_of(name: str, packages: tuple[str, ...]) -> bool:
@@ -127,7 +147,7 @@ def build_network(plans: Any, configuration: Any, dataset: dict[str, Any]) -> An
         channels = labels.determine_num_input_channels(plans, configuration, dataset)
         heads = plans.get_label_manager(dataset).num_segmentation_heads
         return builder.get_network_from_plans(
-            configuration.network_arch_class_name,
+            present_name(configuration.network_arch_class_name),
             configuration.network_arch_init_kwargs,
             configuration.network_arch_init_kwargs_req_import,
             channels,
