@@ -115,7 +115,7 @@ def _metrics(names: str | Sequence[str] | None, has_mask: bool) -> list[str]:
         raise MethodError(
             f"Expected a mask for {', '.join(found)}; without one there are {', '.join(FIGURES)}."
         )
-    return list({item.name: item for item in found}.values())
+    return list(dict.fromkeys(found))
 
 
 def _is_one(target: Any) -> bool:
