@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import attention_maps as am
-from attention_maps.worker import arrays, messages
+from attention_maps.worker import arrays, measure_messages, messages
 from attention_maps.worker.arrays import PREFIX, SharedFolder, places, sweep
 from attention_maps.worker.codec import build, decode, encode, id_of
 from worker_models import shared_files
@@ -25,7 +25,11 @@ ALL = [
     messages.Layers(4),
     messages.Answer(5),
     messages.Explain(6, ("a", "b"), "auto", [{"kind": "top"}], {"size": 3}, 2, True),
-    messages.Evaluate(7, IMAGE, "mask.nii.gz", ("dice",), 0.5),
+    measure_messages.Evaluate(7, IMAGE, "mask.nii.gz", ("dice",), 0.5, {"tolerance": 2.0}),
+    measure_messages.Evidence(7, IMAGE, (measure_messages.NamedMask("tumour", IMAGE),)),
+    measure_messages.HotSpots(7, "map.nii.gz", "otsu", 0.5, 3),
+    measure_messages.Trust(7, "grad_cam", "l", {"kind": "top"}, ("deletion",), 3, {"steps": 4}),
+    measure_messages.Sweep(7, ("a", "b"), ("grad_cam",), 1, (), ("iou",), 0.5),
     messages.Cancel(8, 6),
     messages.Shutdown(9),
     messages.Progress(6, 0.25, "Läuft"),
@@ -35,12 +39,15 @@ ALL = [
 ]
 
 
+ALL_KINDS = messages.REQUESTS | measure_messages.MEASURES | messages.REPLIES
+
+
 @pytest.mark.parametrize("message", ALL, ids=lambda item: type(item).__name__)
 def test_messages_arrive_as_they_were_sent(message):
     line = encode(message)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert decode(line, messages.REQUESTS | messages.REPLIES) == message
+    assert decode(line, ALL_KINDS) == message
 
 
 BAD_LINES = [

@@ -18,9 +18,8 @@ import numpy as np
 
 from attention_maps.types import Image
 from attention_maps.worker import messages
-from attention_maps.worker.connection import Connection
+from attention_maps.worker.measure_client import MeasureRequests, names_of, shared
 from attention_maps.worker.request import Callbacks, Request
-from attention_maps.worker.results import WorkerMap
 from attention_maps.worker.targets import packed
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from attention_maps.worker.arrays import SharedFolder
 
 
-class WorkerClient(Connection):
+class WorkerClient(MeasureRequests):
     """Starts a worker when it is first asked, and again after one has ended.
 
     A new worker gets the last model and image by itself; the array of that image is kept for this,
@@ -120,7 +119,7 @@ class WorkerClient(Connection):
         """
 
         def make(folder: SharedFolder, number: int) -> Any:
-            return messages.SetRegion(number, None if region is None else _shared(region, folder))
+            return messages.SetRegion(number, None if region is None else shared(region, folder))
 
         return self._ask(make, callbacks, keep="region")
 
@@ -133,7 +132,7 @@ class WorkerClient(Connection):
             layer: As in `explain`.
             callbacks: See `Callbacks`.
         """
-        layers = _names(layer)
+        layers = names_of(layer)
         return self._ask(lambda _, number: messages.Estimate(number, layers), callbacks)
 
     def forget_image(self) -> None:
@@ -177,7 +176,7 @@ class WorkerClient(Connection):
             live: Whether a newer live question replaces this one, which then fails as Cancelled.
             callbacks: See `Callbacks`.
         """
-        methods, layers = _names(method), _names(layer)
+        methods, layers = names_of(method), names_of(layer)
         chosen = dict(options or {})
 
         def make(folder: SharedFolder, number: int) -> Any:
@@ -186,42 +185,11 @@ class WorkerClient(Connection):
 
         return self._ask(make, callbacks, gives_maps=True)
 
-    def evaluate(
-        self,
-        result: Any,
-        mask: Any,
-        metrics: Sequence[str] | str | None = None,
-        threshold: str | float = "otsu",
-        **callbacks: Unpack[Callbacks],
-    ) -> Request:
-        """Hold a map against a mask; gives a dict of numbers by metric.
-
-        Args:
-            result: A WorkerMap, an Image with one channel, or a path.
-            mask: An Image or a path, on any grid.
-            metrics: Names of metrics; None for all.
-            threshold: As in `attention_maps.evaluate`.
-            callbacks: See `Callbacks`.
-        """
-        names = (metrics,) if isinstance(metrics, str) else metrics
-        chosen = None if names is None else tuple(names)
-        shown = result.image if isinstance(result, WorkerMap) else result
-
-        def make(folder: SharedFolder, number: int) -> Any:
-            first, second = _shared(shown, folder), _shared(mask, folder)
-            return messages.Evaluate(number, first, second, chosen, threshold)
-
-        return self._ask(make, callbacks)
-
     def _keeps_image(self) -> bool:
         """Whether the worker that runs has got the image."""
         request = self._image_request
         kept = request is not None and request.error is None and not request.canceled
         return kept and self._process is not None and not self._process.ended
-
-
-def _names(names: str | Sequence[str]) -> str | tuple[str, ...]:
-    return names if isinstance(names, str) else tuple(names)
 
 
 def _image_message(image: Any, affine: Any, name: str) -> Callable[[SharedFolder, int], Any]:
@@ -244,11 +212,3 @@ def _image_message(image: Any, affine: Any, name: str) -> Callable[[SharedFolder
 
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
-
-
-def _shared(source: Any, folder: SharedFolder) -> messages.SharedImage | str:
-    if _is_path(source):
-        return os.fspath(source)
-    if isinstance(source, Image):
-        return folder.share_image(source.array, source.affine)
-    raise TypeError(f"Expected an Image or a path, got {type(source).__name__}.")

@@ -8,12 +8,13 @@ import types
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from attention_maps.errors import WorkerError
+from attention_maps.worker.measure_messages import MEASURES
 from attention_maps.worker.messages import REPLIES, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TYPES = {kind: name for name, kind in (REQUESTS | REPLIES).items()}
+_TYPES = {kind: name for name, kind in (REQUESTS | MEASURES | REPLIES).items()}
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 

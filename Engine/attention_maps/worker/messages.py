@@ -1,6 +1,7 @@
 """What client and worker say to each other; every message is one JSON object on one line.
 
-Arrays never travel in a message: it names the file of shared memory that holds them.
+Arrays never travel in a message: it names the file of shared memory that holds them. Requests that
+measure are in `measure_messages`.
 """
 
 from __future__ import annotations
@@ -153,25 +154,6 @@ class Explain:
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """Hold a map against a mask.
-
-    Args:
-        id: Number of the request.
-        result: The map, one channel, or its path.
-        mask: Where the attention should be, or its path.
-        metrics: Names of metrics; None for all.
-        threshold: As in `evaluate`.
-    """
-
-    id: int
-    result: SharedImage | str
-    mask: SharedImage | str
-    metrics: tuple[str, ...] | None = None
-    threshold: str | float = "otsu"
-
-
-@dataclass(frozen=True)
 class Cancel:
     """End a request, whether it runs or waits; it fails as cancelled.
 
@@ -266,15 +248,14 @@ class Failed:
 
 
 Request = (
-    Hello | LoadModel | SetImage | SetRegion | Estimate | Layers | Answer | Explain | Evaluate
-    | Cancel | Shutdown
+    Hello | LoadModel | SetImage | SetRegion | Estimate | Layers | Answer | Explain | Cancel
+    | Shutdown
 )  # fmt: skip
 Reply = Progress | MapMade | Done | Failed
 REQUESTS: dict[str, type[Any]] = {
     "hello": Hello, "load_model": LoadModel, "set_image": SetImage,
     "set_region": SetRegion, "estimate": Estimate, "layers": Layers,
-    "answer": Answer, "explain": Explain, "evaluate": Evaluate, "cancel": Cancel,
-    "shutdown": Shutdown,
+    "answer": Answer, "explain": Explain, "cancel": Cancel, "shutdown": Shutdown,
 }  # fmt: skip
 REPLIES: dict[str, type[Any]] = {
     "progress": Progress, "map": MapMade, "done": Done, "failed": Failed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.types import Image, LayerInfo
+from attention_maps.worker.measured import measured_of
 from attention_maps.worker.messages import Done, MapMade, SharedImage
 
 if TYPE_CHECKING:
@@ -109,12 +110,13 @@ def map_of(message: MapMade, folder: SharedFolder) -> WorkerMap:
 
 
 def result_of(message: Done, folder: SharedFolder) -> Any:
-    """What a request found: an answer, a list of layers, metrics, or a dict."""
+    """What a request found: an answer, a list of layers, what was measured, or a dict."""
     found = message.result
     if "layers" in found:
         return [LayerInfo(**_tuples(item)) for item in found["layers"]]
-    if "metrics" in found:
-        return found["metrics"]
+    measured = measured_of(found)
+    if measured is not None:
+        return measured
     if "ranking" not in found:
         return found
     if message.labels is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attention_maps.errors import Cancelled, WorkerError
 from attention_maps.worker import messages
 from attention_maps.worker.codec import decode, id_of
+from attention_maps.worker.measure_messages import MEASURES
 from attention_maps.worker.summaries import environment_summary
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_KINDS = messages.REQUESTS | MEASURES
 SECONDS_BETWEEN_MESSAGES = 0.1
 SECONDS_TO_FINISH = 0.5  # a live question that takes no longer is not worth ending
 
@@ -59,7 +61,7 @@ class Server:
         try:
             for line in self._lines:
                 try:
-                    message = decode(line, messages.REQUESTS)
+                    message = decode(line, _KINDS)
                 except WorkerError as error:
                     self._send(messages.Failed(id_of(line), "WorkerError", str(error)))
                     continue
@@ -147,9 +149,9 @@ class Server:
                 return session.layers(message, reporter)
             case messages.Answer():
                 return session.answer(message, reporter)
-            case messages.Evaluate():
-                return session.evaluate(message)
-        return session.explain(message, reporter, self._send)
+            case messages.Explain():
+                return session.explain(message, reporter, self._send)
+        return session.measure(message, reporter)
 
     def _kept_session(self) -> Session:
         """The session; torch is imported here and not earlier."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.errors import AttentionMapsError, ImageError, ModelError
-from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.inputs import as_image
 from attention_maps.loading import load_model
@@ -19,7 +18,7 @@ from attention_maps.progress import Progress
 from attention_maps.spec_sources import find_sidecar
 from attention_maps.stamps import stamp
 from attention_maps.types import Image, into_float32
-from attention_maps.worker import messages
+from attention_maps.worker import measuring, messages
 from attention_maps.worker.arrays import copy_axes
 from attention_maps.worker.choices import choices_of
 from attention_maps.worker.summaries import answer_summary, layer_summary, model_summary
@@ -148,13 +147,14 @@ class Session:
         )  # fmt: skip
         return messages.Done(message.id, {"maps": count})
 
-    def evaluate(self, message: messages.Evaluate) -> messages.Done:
-        """Hold a map against a mask."""
-        names = None if message.metrics is None else list(message.metrics)
-        found = evaluate(
-            self._fetched(message.result), self._fetched(message.mask), names, message.threshold
-        )
-        return messages.Done(message.id, {"metrics": found})
+    def measure(self, message: Any, progress: ProgressCallback) -> messages.Done:
+        """Measure a map that comes with the message, or ask the model more than for a map."""
+        if isinstance(message, measuring.Asking):
+            target = unpacked(message.target, self._folder)
+            found = measuring.ask(message, self._asked(), target, self._fetched, progress)
+        else:
+            found = measuring.measure(message, self._fetched)
+        return messages.Done(message.id, found)
 
     def _shared_map(self, number: int, result: AttentionMap, *, with_raw: bool) -> messages.MapMade:
         placed = replace(result).image  # of a copy, so that it is not kept beside the shared one
