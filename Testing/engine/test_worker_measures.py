@@ -56,11 +56,12 @@ def test_reasons_of_what_is_no_number(client, shown):
 def test_evidence_and_hot_spots(client, shown, masks, tmp_path):
     path = am.write_image(masks["edema"], tmp_path / "edema.nii.gz")
     mixed = {"tumour": masks["tumour"], "edema": path}
-    assert client.wait(client.evidence(shown, mixed)) == am.evidence_table(shown, masks)
+    assert repr(client.wait(client.evidence(shown, mixed))) == repr(am.evidence_table(shown, masks))
     for most in (None, 2):
         found = client.wait(client.hot_spots(shown, 0.2, minimum_ml=0.003, most=most, masks=masks))
-        assert found == am.hot_spots(shown, 0.2, minimum_ml=0.003, most=most, segments=masks)
+        expected = am.hot_spots(shown, 0.2, minimum_ml=0.003, most=most, segments=masks)
         assert found
+        assert repr(found) == repr(expected)  # areas are NaN
 
 
 @pytest.fixture(scope="module")
