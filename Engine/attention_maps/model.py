@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attention_maps.colors import fit_colors
 from attention_maps.errors import ImageError, LayerError, ModelRunError
 from attention_maps.input_size import FixedSize
 from attention_maps.preprocessing import NetworkInput, check_finite, check_fit, prepare
@@ -123,7 +124,8 @@ class LoadedModel:
             check_finite(image.array)
             check_fit(image, self.spec)
             return self.preparation.prepare(image, self.spec.orientation)
-        prepared = prepare(image, self.spec)
+        count = len(self.spec.channels) if self.spec.channels else self.first_channels()
+        prepared = prepare(fit_colors(image, self.spec.channels, count), self.spec)
         channels, axes = self.expected_input()
         if self.spec.slices is not None:
             return prepared

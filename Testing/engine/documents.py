@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from torch import nn
 
 import attention_maps as am
@@ -114,7 +116,7 @@ class Series(nn.Module):
 
 
 def write_networks_of_pictures(folder: Path) -> None:
-    """Write lesions.pt, knee.pt, chest.pt and chest.png."""
+    """Write lesions.pt, knee.pt, chest.pt, chest.png and chest.dcm."""
     xray = nn.Sequential(
         nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(4, 2),
@@ -125,6 +127,25 @@ def write_networks_of_pictures(folder: Path) -> None:
     torch.jit.trace(xray.eval(), picture).save(folder / "chest.pt")
     gray = np.random.default_rng(0).integers(0, 255, (80, 72), dtype=np.uint8)
     Picture.fromarray(gray).save(folder / "chest.png")
+    xray_file(folder / "chest.dcm", gray.astype("<u2") * 16)
+
+
+def xray_file(path: Path, stored: np.ndarray) -> None:
+    """Write a DICOM picture of 12 bits with a window, as a detector does."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    kind = DigitalXRayImageStorageForPresentation
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = kind
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.Modality = "1.2", "1.2.4", "DX"
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation, dataset.ImagerPixelSpacing = 0, [0.2, 0.2]
+    dataset.WindowCenter, dataset.WindowWidth = 2000, 1500
+    dataset.PixelData = stored.tobytes()
+    dataset.save_as(path, enforce_file_format=True)
 
 
 def make_files(folder: Path, **changes: object) -> nn.Module:

@@ -150,6 +150,12 @@ def explain_image(
         typer.Option("--previous-stage", metavar="LABELS", rich_help_panel="Model",
                      help="Label map of a cascade's first stage; default: it is computed."),
     ] = None,
+    dicom_window: Annotated[
+        bool,
+        typer.Option("--dicom-window", rich_help_panel="Model",
+                     help="Take the gray values, 0 to 255, of the window that a DICOM picture "
+                     "names, in place of the stored ones."),
+    ] = False,
     within: Annotated[
         Path | None,
         typer.Option("--within", metavar="MASK", rich_help_panel="Model",
@@ -188,9 +194,13 @@ def explain_image(
         options = read_options(option or [], names)
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
         chosen["previous_stage"] = previous_stage
+        from attention_maps.image_io import read_image
+
+        scan = read_image(list(image), dicom_window=dicom_window)
+        outlined = None if mask is None else read_image(mask)
         with progress_bar(quiet) as report:
-            scan, outlined, maps = _explain(
-                (model, spec, device, chosen, within), image, mask, asked, report, quiet,
+            maps = _explain(
+                (model, spec, device, chosen, within), scan, asked, report, quiet,
                 {"method": names, "layer": layers, "batch_size": batch_size, **options},
             )  # fmt: skip
         files = _save(maps, maps_to, inputs)
@@ -210,21 +220,17 @@ def explain_image(
 
 def _explain(
     model: tuple[Path, str | None, str, dict[str, Any], Path | None],
-    paths: list[Path],
-    mask_path: Path | None,
+    scan: Image,
     asked: Asked,
     report: Any,
     quiet: bool,
     how: dict[str, Any],
-) -> tuple[Image, Image | None, list[AttentionMap]]:
-    """The image, the mask for outlines, and all maps."""
+) -> list[AttentionMap]:
+    """All maps."""
     from attention_maps.explainer import Explainer
-    from attention_maps.image_io import read_image
     from attention_maps.loading import load_model
 
     source, spec, device, chosen, within = model
-    scan = read_image(list(paths))
-    mask = None if mask_path is None else read_image(mask_path)
     loaded = load_model(source, spec, device, **chosen)
     session = Explainer(loaded, scan, region=within)
     if loaded.line:
@@ -233,7 +239,7 @@ def _explain(
         layers = [name for name in how["layer"] if name != "all"] or "auto"
         note(str(session.estimate(layers)), quiet)
     made = session.explain(target=asked.resolve(session.answer), progress=report, **how)
-    return scan, mask, made if isinstance(made, list) else [made]
+    return made if isinstance(made, list) else [made]
 
 
 def _sidecars(model: Path, spec: str | None) -> list[Path | None]:

@@ -15,6 +15,7 @@ from attention_maps.image_io.itk import (
     quiet_itk,
     unreadable,
 )
+from attention_maps.image_io.voi import shown
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
@@ -38,21 +39,30 @@ class _Header:
     description: str
 
 
-def read_dicom_file(path: Path) -> Image:
+def read_dicom_file(path: Path, *, window: bool = False) -> Image:
     """Read one DICOM file: a single frame is 2D, rows first; several frames are a volume.
 
+    Values are rescaled; where low ones are meant to be white (MONOCHROME1), inverted within the
+    range of their bits.
+
+    Args:
+        path: The file.
+        window: Whether a picture gets the gray values, 0 to 255, of the window that it names.
+
     Raises:
-        ImageError: If it cannot be read or its frames are a film.
+        ImageError: If it cannot be read, its frames are a film, or it names no window.
     """
     with quiet_itk():
         header = _header(path)
         array = _pixels([header])
+        if window:
+            array = _windowed(array, header)
     if header.size[2] == 1:
         return Image(array[..., 0].swapaxes(1, 2), header.affine[:, [1, 0, 2, 3]])
     return Image(array, header.affine)
 
 
-def read_dicom_folder(folder: Path, series: str | None = None) -> Image:
+def read_dicom_folder(folder: Path, series: str | None = None, *, window: bool = False) -> Image:
     """Read a series from a folder, without its subfolders; rescaled to the modality's units.
 
     Slices are sorted by position and must be evenly spaced; a tilted gantry gives a sheared
@@ -62,6 +72,7 @@ def read_dicom_folder(folder: Path, series: str | None = None) -> Image:
     Args:
         folder: Folder that holds the files.
         series: Series instance UID to read.
+        window: As in `read_dicom_file`; for a single picture.
 
     Raises:
         ImageError: If there is no DICOM file, no such series, more than one to choose from, or
@@ -79,9 +90,31 @@ def read_dicom_folder(folder: Path, series: str | None = None) -> Image:
             raise _nothing_in(folder)
         chosen = files[_choose(files, folder, series)]
         if len(chosen) == 1:
-            return read_dicom_file(chosen[0])
+            return read_dicom_file(chosen[0], window=window)
+        if window:
+            raise no_window(folder)
         headers, affine = _stack([_header(path) for path in chosen])
         return Image(_pixels(headers), affine)
+
+
+def no_window(path: Path) -> ImageError:
+    """The error for a window of what is no DICOM picture."""
+    return ImageError(
+        f"Expected a single DICOM picture of one channel for its window, got '{path}'; leave the "
+        "window out, and say the intensities in the model's specification."
+    )
+
+
+def _windowed(array: NDArray[np.float32], header: _Header) -> NDArray[np.float32]:
+    import SimpleITK
+
+    if header.size[2] > 1 or header.components > 1:
+        raise no_window(header.path)
+    reader = SimpleITK.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(header.path))
+    reader.ReadImageInformation()
+    return shown(array, reader, header.path)
 
 
 def _nothing_in(folder: Path) -> ImageError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_maps.errors import ImageError
-from attention_maps.image_io.dicom import read_dicom_file, read_dicom_folder
+from attention_maps.image_io.dicom import no_window, read_dicom_file, read_dicom_folder
 from attention_maps.image_io.files import DICOM, ITK, NIFTI, PICTURES, suffix_of
 from attention_maps.image_io.itk import read_itk
 from attention_maps.image_io.nifti import read_nifti
@@ -27,7 +27,9 @@ _READERS = {
 }
 
 
-def read_image(source: AnyPath | Sequence[AnyPath], *, series: str | None = None) -> Image:
+def read_image(
+    source: AnyPath | Sequence[AnyPath], *, series: str | None = None, dicom_window: bool = False
+) -> Image:
     """Read an image from a file or folder, or several as the channels of one image.
 
     A volume is (C, I, J, K). Whatever is 2D (pictures, a single DICOM frame, files with two axes)
@@ -37,6 +39,8 @@ def read_image(source: AnyPath | Sequence[AnyPath], *, series: str | None = None
         source: NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP or DICOM file, a folder with a DICOM
             series, or a list of these on one grid.
         series: Series instance UID, for DICOM folders that hold several.
+        dicom_window: For DICOM pictures, such as X-rays: take the gray values, 0 to 255, of the window
+            that the file names, as viewers show it, in place of the stored ones.
 
     Returns:
         The image, float32.
@@ -46,14 +50,14 @@ def read_image(source: AnyPath | Sequence[AnyPath], *, series: str | None = None
         ImageError: If a file cannot be read or is no image in this sense, or grids differ.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_one(_as_path(source), series)
+        return _read_one(_as_path(source), series, dicom_window)
     if not isinstance(source, Sequence) or not source:
         raise ImageError(
             "Expected a path, or a list of at least one path (one channel each), "
             f"got {'an empty list' if isinstance(source, Sequence) else type(source).__name__}."
         )
     paths = [_as_path(one) for one in source]
-    images = [_read_one(path, series) for path in paths]
+    images = [_read_one(path, series, dicom_window) for path in paths]
     for path, image in zip(paths[1:], images[1:], strict=True):
         if not images[0].grid.same_as(image.grid, GRID_TOLERANCE_MM):
             raise ImageError(
@@ -71,15 +75,18 @@ def _as_path(source: object) -> Path:
     raise ImageError(f"Expected a path, got {source!r} of type {type(source).__name__}.")
 
 
-def _read_one(path: Path, series: str | None) -> Image:
+def _read_one(path: Path, series: str | None, window: bool) -> Image:
     if not path.exists():
         raise FileNotFoundError(
             f"Expected an image file or a DICOM folder, but '{path}' does not exist."
         )
     try:
         if path.is_dir():
-            return read_dicom_folder(path, series)
-        return _READERS[_kind_of(path)](path)
+            return read_dicom_folder(path, series, window=window)
+        kind = _kind_of(path)
+        if window and kind not in DICOM:
+            raise no_window(path)
+        return read_dicom_file(path, window=window) if kind in DICOM else _READERS[kind](path)
     except PermissionError as error:
         raise ImageError(f"Cannot read '{path}': no permission.") from error
     except ImageError as error:
