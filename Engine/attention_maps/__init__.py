@@ -34,6 +34,8 @@ _HOME = {
     "hot_spots": "spots",
     "HotSpot": "spots",
     "sweep": "sweeping",
+    "ReportCase": "report.case",
+    "write_report": "report.write",
     "inject": "injection",
     "Evaluator": "injection",
     "methods": "registry",

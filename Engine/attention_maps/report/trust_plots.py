@@ -1,0 +1,117 @@
+"""What tests of a map found, and how scores are spread over a cohort, as plots."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_maps.report.plots import (
+    COLORS,
+    FAINT,
+    INK,
+    literal,
+    new_figure,
+    shortened,
+    styles,
+    tidy,
+)
+from attention_maps.report.tables import GROUP, is_number, label_of, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import Figure
+
+    from attention_maps.faithfulness.findings import Curve, Finding
+
+CONTROLS = ("random", "edge map")
+MOST_MARKED = 25  # points above which a line has no markers
+MOST_GROUPS = 12
+CONTROL_STYLES = ("--", ":", "-.")
+
+
+def is_control(name: str) -> bool:
+    """Whether a curve is one of what the map is held against."""
+    return name.lower().startswith(CONTROLS)
+
+
+def draw_curves(finding: Finding) -> Figure | None:
+    """The curves of a test, one panel per pair of axes; controls are gray and dashed.
+
+    Args:
+        finding: What the test found.
+
+    Returns:
+        None where it has no curve.
+    """
+    ordered = sorted(finding.curves, key=lambda curve: (curve.x_label, curve.y_label))
+    panels = [list(found) for _, found in groupby(ordered, lambda c: (c.x_label, c.y_label))]
+    if not panels:
+        return None
+    figure = new_figure(max(5.6, 4.4 * len(panels)), 3.3)
+    for axes, curves in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
+        tidy(axes, literal(curves[0].x_label), literal(curves[0].y_label))
+        _draw_panel(axes, curves)
+    return figure
+
+
+def _draw_panel(axes: Any, curves: Sequence[Curve]) -> None:
+    looks = styles()
+    controls = 0
+    for curve in sorted(curves, key=lambda item: is_control(item.name)):
+        if is_control(curve.name):
+            line = CONTROL_STYLES[controls % len(CONTROL_STYLES)]
+            look: dict[str, Any] = {"color": FAINT, "linestyle": line, "lw": 1.3}
+            controls += 1
+        else:
+            look = {**next(looks), "lw": 1.9, "ms": 4}
+            if len(curve.x) > MOST_MARKED:
+                look["marker"] = ""
+        axes.plot(curve.x, curve.y, label=literal(shortened(curve.name)), **look)
+    if len(curves) > 1:
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+
+
+def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure | None:
+    """One row per question, layer, method and label: every case a point, a box around the middle.
+
+    Args:
+        rows: Score rows of all cases.
+        metric: Name of the metric.
+
+    Returns:
+        None where no value is defined.
+    """
+    groups: dict[str, list[float]] = {}
+    varying = [key for key in GROUP if len({row.get(key) for row in rows}) > 1]
+    for row in rows:
+        if is_number(row.get(metric)):
+            name = ", ".join(str(row[key]) for key in varying if row.get(key)) or "all cases"
+            groups.setdefault(name, []).append(float(row[metric]))
+    if not groups:
+        return None
+    shown = list(groups.items())[:MOST_GROUPS]
+    figure = new_figure(6.4, 1.25 + 0.42 * len(shown))
+    axes = figure.subplots()
+    unit = f" ({unit_of(metric)})" if unit_of(metric) else ""
+    tidy(axes, f"{label_of(metric)}{unit}")
+    for place, (_, values) in enumerate(shown):
+        _draw_box(axes, place, values)
+    axes.set_yticks(range(len(shown)), [literal(shortened(name, 40)) for name, _ in shown])
+    axes.set_ylim(len(shown) - 0.45, -0.55)
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def _draw_box(axes: Any, place: int, values: Sequence[float]) -> None:
+    """Quartiles as a box, the median as a stroke, every case as a point beside the others."""
+    color = COLORS[0]
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    axes.barh(place, high - low, 0.5, left=low, color=color, alpha=0.18, edgecolor=color)
+    axes.plot([middle, middle], [place - 0.25, place + 0.25], color=color, lw=2.4)
+    order = np.argsort(values, kind="stable")
+    aside = np.empty(len(values))
+    aside[order] = (np.arange(len(values)) * 0.618) % 1 * 0.36 - 0.18  # spread, the same each time
+    axes.plot(values, place + aside, "o", color=INK, ms=4, alpha=0.65, mec="none")
