@@ -53,13 +53,14 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Says what of a model nnU-Net did not understand, whatever it raises.
+    """Says what of a model nnU-Net did not understand, whatever it raises; without its warnings.
 
     Raises:
         ModelError: In place of that.
     """
     try:
-        yield
+        with quiet():
+            yield
     except ModelError:
         raise
     except Exception as error:  # missing keys, wrong types, modules of other versions
@@ -102,7 +103,8 @@ def present_name(name: str) -> str:
     """
     home, _, last = name.rpartition(".")
     with quiet():
-        if not home.startswith(f"{ARCHITECTURES}.") or find_spec(home) is not None:
+        package = home.rpartition(".")[0]
+        if package != ARCHITECTURES or find_spec(home) is not None:
             return name
         for item in pkgutil.iter_modules(import_module(ARCHITECTURES).__path__):
             place = f"{ARCHITECTURES}.{item.name}"
@@ -143,7 +145,7 @@ def build_network(plans: Any, configuration: Any, dataset: dict[str, Any]) -> An
     """
     labels = nnunet("utilities.label_handling.label_handling")
     builder = nnunet("utilities.get_network_from_plans")
-    with quiet(), understood("network"):
+    with understood("network"):
         channels = labels.determine_num_input_channels(plans, configuration, dataset)
         heads = plans.get_label_manager(dataset).num_segmentation_heads
         return builder.get_network_from_plans(

@@ -76,7 +76,7 @@ class NnunetPreparation:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         array = image.array.transpose(0, 3, 2, 1)
         seg = None if stage is None else stage.array.transpose(0, 3, 2, 1).astype(np.int16)
-        with quiet(), understood("preprocessing"):
+        with understood("preprocessing"):
             preprocessor = self.configuration.preprocessor_class(verbose=False)
             data, seg, _ = preprocessor.run_case_npy(
                 array, seg, properties, self.plans, self.configuration, self.dataset
