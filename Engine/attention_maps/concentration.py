@@ -21,16 +21,18 @@ class Figure:
         label: Name for people.
         description: One line with its range.
         better: Which way a map is the more concentrated one.
-        unit: Unit, empty where it has none.
+        limits: Smallest and largest possible value.
         reference: Paper or definition.
+        unit: Unit, empty where it has none.
     """
 
     name: str
     label: str
     description: str
     better: Literal["higher", "lower"]
+    limits: tuple[float, float]
+    reference: str
     unit: str = ""
-    reference: str = ""
 
 
 FIGURES = {
@@ -39,19 +41,19 @@ FIGURES = {
         Figure(
             "positive_share", "Positive share",
             "Evidence for, as share of all absolute values: 0..1; 1 for methods without a sign.",
-            "higher", reference="Sum of the positive part over the sum of absolute values",
+            "higher", (0.0, 1.0), "Sum of the positive part over the sum of absolute values",
         ),
         Figure(
             "entropy", "Entropy",
             "Shannon entropy of the positive attention over that of an even map: 0 (one voxel) to "
             "1 (spread evenly over the whole image).",
-            "lower", reference="Shannon, Bell System Technical Journal 27, 1948",
+            "lower", (0.0, 1.0), "Shannon, Bell System Technical Journal 27, 1948",
         ),
         Figure(
             "half_share", "Half in",
             "Smallest share of the image that holds half of the positive attention: 0..0.5, lower "
             "is more concentrated.",
-            "lower", reference="Median of the voxels sorted by value",
+            "lower", (0.0, 0.5), "Median of the voxels sorted by value",
         ),
     )
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,6 +122,7 @@ def table_of(
     columns: Mapping[str, str],
     *,
     limits: Mapping[str, tuple[float, float]] | None = None,
+    percent: Sequence[str] = (),
     note: str = "",
 ) -> Table:
     """A table of rows.
@@ -131,16 +132,12 @@ def table_of(
         rows: Values by name of the column.
         columns: Heads by name of the column.
         limits: Smallest and largest possible number of columns that get a bar.
+        percent: Columns of shares, written in percent with a bar.
         note: Below it.
     """
     listed = list(rows)
     cells = [
-        tuple(
-            Cell("", verdict=str(row[name]))
-            if name == "verdict"
-            else cell_of(row.get(name), (limits or {}).get(name), str(row.get("reason") or ""))
-            for name in columns
-        )
+        tuple(_cell(row, name, (limits or {}).get(name), name in percent) for name in columns)
         for row in listed
     ]
     heads = [
@@ -148,6 +145,30 @@ def table_of(
         for place, head in enumerate(columns.values())
     ]
     return Table(caption, tuple(heads), tuple(cells), reasons_of(cells), note)
+
+
+def _cell(
+    row: Mapping[str, Any], name: str, limits: tuple[float, float] | None, percent: bool
+) -> Cell:
+    """One cell of a row."""
+    if name == "verdict":
+        return Cell(str(row[name]), verdict=str(row[name]))
+    cell = cell_of(row.get(name), (0.0, 1.0) if percent else limits, str(row.get("reason") or ""))
+    if percent and cell.number and not cell.undefined:
+        return replace(cell, text=f"{100 * row[name]:.1f}\N{NO-BREAK SPACE}%")
+    return cell
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter and ends with a full stop.
+
+    >>> sentence("the map is zero")
+    'The map is zero.'
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def reasons_of(rows: Sequence[Sequence[Cell]]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import AttentionMapsError
+from attention_maps.registry import methods
 from attention_maps.report.cells import Table, table_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import (
@@ -120,12 +121,18 @@ def _means(rows: Rows) -> tuple[Table, ...]:
     for (target, layer, method, label), members in groups.items():
         order = leading([row["metric"] for row in members])
         members.sort(key=lambda row: order.index(row["metric"]))
-        caption = f"{method} at {layer}: {target}" + (f", in {label}" if label else "")
+        caption = f"{_method(method)} at {layer}: {target}" + (f", in {label}" if label else "")
         shown = [{**row, "name": _with_unit(row["metric"])} for row in members]
         alone = any(row["n"] == 1 for row in members)
         note = "The standard deviation needs two cases." if alone else ""
         tables.append(table_of(caption, shown, columns, note=note))
     return tuple(tables)
+
+
+def _method(name: str) -> str:
+    """Name of a method for people."""
+    known = methods().get(name)
+    return known.label if known else name
 
 
 def _with_unit(metric: str) -> str:

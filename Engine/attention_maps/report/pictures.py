@@ -31,7 +31,7 @@ MASK_COLORS = ("#33bfff", "#ffd23f", "#ff8f5a", "#b8f06a", "#f7a1c4", "#d0b3ff")
 WIDTH, HIGHEST, NARROWEST = 1440, 620, 150  # pixels of all planes together
 DPI = 100
 JPEG_QUALITY = 84
-PLOT_COLORS = 96
+PLOT_COLORS = 255
 
 
 @dataclass(frozen=True)
@@ -145,16 +145,16 @@ def _plane(
 
 def _bar(style: Style, label: str) -> Shot:
     """The color bar, lying; on the dark background of the planes."""
-    figure = Figure(figsize=(4.2, 0.62), facecolor=BACKGROUND)
+    figure = Figure(figsize=(3.4, 0.68), facecolor=BACKGROUND)
     numbers = ScalarFormatter(useMathText=True)
     numbers.set_powerlimits((-3, 4))
-    axes = figure.add_axes((0.05, 0.74, 0.86, 0.2))
+    axes = figure.add_axes((0.06, 0.74, 0.84, 0.22))
     bar = figure.colorbar(style.scale, cax=axes, orientation="horizontal", format=numbers)
     bar.outline.set_edgecolor(FAINT)
-    bar.ax.tick_params(colors=TEXT, labelsize=8, pad=2, length=3)
-    bar.ax.xaxis.get_offset_text().set(color=TEXT, fontsize=8)
+    bar.ax.tick_params(colors=TEXT, labelsize=9, pad=2, length=3)
+    bar.ax.xaxis.get_offset_text().set(color=TEXT, fontsize=9)
     name = "evidence against \N{LEFT RIGHT ARROW} for" if style.signed else "evidence for"
-    bar.set_label(f"{label}, {name}", color=TEXT, fontsize=8.5, labelpad=1)
+    bar.set_label(f"{label}, {name}", color=TEXT, fontsize=9.5, labelpad=1)
     low = f"{-style.largest:.3g}" if style.signed else "0"
     return plot_shot(figure, f"Color bar of {label}, from {low} to {style.largest:.3g}", 200)
 

@@ -17,7 +17,7 @@ from attention_maps.report.plots import (
     styles,
     tidy,
 )
-from attention_maps.report.tables import GROUP, is_number, label_of, unit_of
+from attention_maps.report.tables import GROUP, find, is_number, label_of, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,14 +93,20 @@ def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure 
     if not groups:
         return None
     shown = list(groups.items())[:MOST_GROUPS]
-    figure = new_figure(6.4, 1.25 + 0.42 * len(shown))
+    figure = new_figure(5.2, 1.1 + 0.4 * len(shown))
     axes = figure.subplots()
     unit = f" ({unit_of(metric)})" if unit_of(metric) else ""
     tidy(axes, f"{label_of(metric)}{unit}")
     for place, (_, values) in enumerate(shown):
         _draw_box(axes, place, values)
-    axes.set_yticks(range(len(shown)), [literal(shortened(name, 40)) for name, _ in shown])
+    axes.set_yticks(range(len(shown)), [literal(shortened(name, 30)) for name, _ in shown])
     axes.set_ylim(len(shown) - 0.45, -0.55)
+    limits = getattr(find(metric), "limits", None)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.06)
+    if limits is not None and np.isfinite(limits).all():
+        aside = 0.03 * (limits[1] - limits[0])
+        axes.set_xlim(limits[0] - aside, limits[1] + aside)
     axes.grid(axis="y", visible=False)
     return figure
 

@@ -10,7 +10,7 @@ from attention_maps.answer_words import answer_in_words
 from attention_maps.concentration import FIGURES, map_figures
 from attention_maps.errors import AttentionMapsError
 from attention_maps.inputs import as_image
-from attention_maps.report.cells import Cell, Head, Table, cell_of, reasons_of, table_of
+from attention_maps.report.cells import Cell, Head, Table, cell_of, reasons_of, sentence, table_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import evidence_rows, find, label_of, unit_of
 from attention_maps.report.view_parts import (
@@ -115,7 +115,7 @@ def _map_view(case: ReportCase, index: int, made: AttentionMap, scan: Any) -> Ma
             caption = f"No picture: {error}"
     elif index == MOST_MAPS:
         caption = f"From here on without pictures, which keeps the page small (of {MOST_MAPS} maps)"
-    remarks = [f"{text.rstrip('.')}." for key in ("remark", "note") if (text := known.get(key, ""))]
+    remarks = [sentence(known[key]) for key in ("remark", "note") if known.get(key)]
     return MapView(
         heading_of(made), pictures, caption, tuple(remarks), _score_table(case, index, made)
     )
@@ -142,7 +142,10 @@ def _score_table(case: ReportCase, index: int, made: AttentionMap) -> Table:
         rows.append((Cell(_with_unit(name)), *cells))
     if not several:
         alone = map_figures(made.image)
-        rows = [(Cell(label_of(name)), cell_of(alone[name], (0.0, 1.0))) for name in FIGURES]
+        rows = [
+            (Cell(label_of(name)), cell_of(alone[name], known.limits))
+            for name, known in FIGURES.items()
+        ]
     heads = [Head("Figure"), *(Head(name or "mask", True) for name in several or ("map",))]
     cuts = {
         name: cut for name, scores in several.items()
@@ -197,7 +200,7 @@ def _evidence(case: ReportCase) -> Table | None:
     columns = {key: head for key, head in columns.items() if key not in gone and key in rows[0]}
     return table_of(
         "How much of the attention lies in each structure", rows, columns,
-        limits={"share": (0.0, 1.0)},
+        percent=["share"],
         note="Concentration is the share of the attention over the share of the volume: 1 where "
         "the attention is spread evenly.",
     )  # fmt: skip

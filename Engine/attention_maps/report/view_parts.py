@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.report.cells import Table, table_of
+from attention_maps.report.cells import Table, sentence, table_of
 from attention_maps.report.sweep_plots import draw_heat_map, draw_lines
 from attention_maps.report.tables import label_of, unit_of
 from attention_maps.report.trust_plots import draw_curves
@@ -77,11 +77,16 @@ def trust_view(report: TrustReport, *, plots: bool = True) -> TrustView:
         if counts[verdict]
     ]  # fmt: skip
     rows = [
-        {"label": item.label, "verdict": item.verdict, "sentence": item.sentence or item.reason}
+        {
+            "label": item.label,
+            "verdict": item.verdict,
+            "sentence": sentence(item.sentence or item.reason),
+        }
         for item in report.findings
     ]
     columns = {"label": "Test", "verdict": "Verdict", "sentence": "What was found"}
-    findings = tuple(_finding_view(item) for item in report.findings) if plots else ()
+    shown = [item for item in report.findings if item.curves or item.figures or item.rows]
+    findings = tuple(_finding_view(item) for item in shown) if plots else ()
     method = made.provenance.get("method_label", made.method)
     return TrustView(
         f"{method} at {made.layer}, {made.target}", ", ".join(words) + ".", report.remark,
@@ -98,9 +103,9 @@ def _finding_view(finding: Finding) -> FindingView:
         lines = ", ".join(curve.name for curve in finding.curves)
         shot = plot_shot(figure, f"{finding.label}: curves of {lines}")
     look = finding.verdict if finding.verdict in ("passed", "failed", "note") else "untested"
-    sentence = finding.sentence or finding.reason
+    text = sentence(finding.sentence or finding.reason)
     return FindingView(
-        finding.label, finding.verdict, look, sentence, shot, tuple(_tables_of(finding)),
+        finding.label, finding.verdict, look, text, shot, tuple(_tables_of(finding)),
         finding.reference,
     )  # fmt: skip
 
@@ -185,10 +190,12 @@ def hot_spot_table(spots: Sequence[HotSpot]) -> Table:
     columns = {"number": "No.", "share": "Share of attention", "size": "mm\u00b2" if flat else "ml",
                "box": "Box (mm)", "center": "Center (mm)", "peak": "Peak", "at": "Peak at (mm)",
                "mean": "Mean", **{f"in {name}": f"Inside {name}" for name in names}}  # fmt: skip
-    limits = {"share": (0.0, 1.0), **{f"in {name}": (0.0, 1.0) for name in names}}
+    percent = ["share", *(f"in {name}" for name in names)]
     left = len(spots) - MOST_SPOTS
     note = f"{left} smaller ones are in the Excel report." if left > 0 else ""
-    return table_of("Connected parts above the threshold", rows, columns, limits=limits, note=note)
+    return table_of(
+        "Connected parts above the threshold", rows, columns, percent=percent, note=note
+    )
 
 
 def position_text(ras: Sequence[float]) -> str:
