@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.errors import ImageError, MethodError
+from attention_maps.measures.threshold import otsu_threshold
 from attention_maps.registry import find_metric
 from attention_maps.registry import metrics as all_metrics
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METRICS = ("wioa", "ioa", "iou", "wiou")
-BINS = 256
 
 
 def check_metric(metric: Any) -> None:
@@ -74,7 +74,8 @@ def compute_score(
             the engine's metrics take a share of its maximum.
 
     Returns:
-        The score; NaN, with a logged warning, where no attention is above the threshold.
+        The score; NaN, with a logged warning, where the mask is empty or no attention is above the
+        threshold.
 
     Raises:
         ImageError: If map or mask cannot be used.
@@ -105,8 +106,9 @@ def _ratio(
         whole = float(weights[attended].sum())
     else:
         whole = float(weights[attended & ~inside].sum()) + float(inside.sum())
-    if not attended.any() or whole == 0:
-        logger.warning("The score is not defined: no attention is above the threshold.")
+    if not inside.any() or not attended.any():
+        why = "no attention is above the threshold" if inside.any() else "the mask is empty"
+        logger.warning("The score is not defined: %s.", why)
         return math.nan
     return common / whole
 
@@ -175,16 +177,4 @@ def _cut(weights: NDArray[np.float64], threshold: str | float) -> float:
     """Value from which on the map is attention."""
     if weights.min() == weights.max():
         return 1.0
-    return _otsu(weights) if threshold == "otsu" else float(threshold)
-
-
-def _otsu(weights: NDArray[np.float64]) -> float:
-    """Otsu's threshold, IEEE Trans. Systems, Man, and Cybernetics 9, 1979: center of a bin."""
-    counts, edges = np.histogram(weights, BINS)
-    centers = (edges[:-1] + edges[1:]) / 2
-    low, high = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
-    moments = counts * centers
-    mean_low = np.cumsum(moments) / low
-    mean_high = (np.cumsum(moments[::-1]) / high[::-1])[::-1]
-    separation = low[:-1] * high[1:] * (mean_low[:-1] - mean_high[1:]) ** 2
-    return float(centers[int(separation.argmax())])
+    return otsu_threshold(weights.astype(np.float32)) if threshold == "otsu" else float(threshold)
