@@ -99,7 +99,8 @@ def draw_map(
         )
     peak = find_peak(attention)
     index = peak.index if peak else tuple(n // 2 for n in attention.grid.shape)
-    outlines = answer_outlines(made.answer)
+    # 3D Slicer keeps maps without the answer that they are of.
+    outlines = answer_outlines(made.answer) if made.answer is not None else {}
     for (label, mask), color in zip(masks.items(), MASK_COLORS, strict=False):
         outlines[label] = Outline(as_mask(mask, attention.grid), color, dashed=True)
     seen = {key: item.mask_on for key, item in outlines.items()}

@@ -171,7 +171,9 @@ def _facts(case: ReportCase, made: AttentionMap | None) -> tuple[tuple[str, str]
     facts = []
     if made is not None:
         questions = dict.fromkeys(item.target for item in case.maps or (made,))
-        facts += [("Question", "; ".join(questions)), ("Answer", answer_in_words(made.answer))]
+        facts.append(("Question", "; ".join(questions)))
+        if made.answer is not None:
+            facts.append(("Answer", answer_in_words(made.answer)))
     elif known.get("target"):
         facts.append(("Question", str(known["target"])))
     model = known.get("model") or {}
