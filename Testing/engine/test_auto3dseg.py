@@ -232,3 +232,21 @@ def test_what_cannot_be_used(tmp_path, changes, message):
     torch.save(content, tmp_path / "model.pt")
     with pytest.raises(ModelError, match=message):
         am.load_model(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("config"), "to hold 'config'"),
+        (lambda content: content.update(state_dict=None), "to hold 'state_dict'"),
+        (lambda content: content["config"].pop("roi_size"), "Expected 'roi_size' in the config"),
+    ],
+)
+def test_parts_that_are_missing(tmp_path, change, message):
+    write_model(tmp_path, CONFIG)
+    content = torch.load(tmp_path / "model.pt", weights_only=False)
+    content["note"] = ["config", "state_dict", "roi_size", "normalize_mode"]
+    change(content)
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(ModelError, match=message):
+        am.load_model(tmp_path, device="cpu")

@@ -510,6 +510,18 @@ def test_damaged_files(bundle, tmp_path, name, text, message):
         am.load_model(root, device="cpu")
 
 
+@pytest.mark.parametrize("form", ["text", [1], 5, {"inputs": "text"}, {"inputs": {"image": 1}}])
+def test_metadata_of_another_form_say_nothing(bundle, labels, scan, tmp_path, form):
+    root = tmp_path / "blobs"
+    shutil.copytree(bundle, root)
+    path = root / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text()) | {"network_data_format": form}
+    path.write_text(json.dumps(metadata))
+    model = am.load_model(root, device="cpu")
+    assert model.spec.class_names is None
+    assert (am.Explainer(model, scan).prediction.array == labels).all()
+
+
 def test_missing_weights(bundle, tmp_path):
     root = tmp_path / "blobs"
     shutil.copytree(bundle, root)

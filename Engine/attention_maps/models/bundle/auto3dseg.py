@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FILE = "model.pt"
 LABELS = "labels.csv"
 MARKS = (b"state_dict", b"normalize_mode", b"roi_size")  # keys in the pickled configuration
+NEEDED = ("network", "roi_size", "normalize_mode")
 OVERLAP = 0.625
 MARGIN = 10
 BRATS_VALUES = (2, 1, 3)  # of whole tumor, core, enhancing tumor: the last one wins
@@ -59,7 +60,7 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
         ModelError: If something is missing or does not fit.
     """
     file = _model_file(path)
-    content = read_weights(file, trust=options.trust)
+    content = _content(file, options.trust)
     config = content["config"]
     module = _network(config, file, options.trust)
     try:
@@ -87,6 +88,26 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     )
     preparation = BundlePreparation(recipe, where=f"'{file}'")
     return Loaded((network,), spec, preparation, line, files=(file,))
+
+
+def _content(file: Path, trust: bool) -> dict[str, Any]:
+    """Configuration and weights.
+
+    Raises:
+        ModelError: If one is missing.
+    """
+    content = read_weights(file, trust=trust)
+    for name in ("config", "state_dict"):
+        if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+            raise ModelError(
+                f"Expected '{file}' to hold '{name}', as models of MONAIAuto3DSeg do, but there is "
+                "none; copy or download it again."
+            )
+    missing = [name for name in NEEDED if name not in content["config"]]
+    if missing:
+        raise ModelError(f"Expected '{missing[0]}' in the configuration in '{file}', got none.")
+    found: dict[str, Any] = content
+    return found
 
 
 def _model_file(path: Path) -> Path:

@@ -109,10 +109,15 @@ def sees_patches(metadata: dict[str, Any]) -> bool:
 
 def _format(metadata: dict[str, Any], side: str) -> dict[str, Any]:
     """What the metadata says of the image that goes in, or of the prediction."""
-    sides = (metadata.get("network_data_format") or {}).get(side) or {}
+    sides = _items(_items(metadata.get("network_data_format")).get(side))
     usual = sides.get("image" if side == "inputs" else "pred")
     found = usual or next((item for item in sides.values() if isinstance(item, dict)), {})
-    return found if isinstance(found, dict) else {}
+    return _items(found)
+
+
+def _items(value: Any) -> dict[str, Any]:
+    """Named items; none where metadata hold something else in their place."""
+    return value if isinstance(value, dict) else {}
 
 
 def _names(form: dict[str, Any]) -> tuple[str, ...] | None:
