@@ -34,6 +34,8 @@ _HOME = {
     "hot_spots": "spots",
     "HotSpot": "spots",
     "sweep": "sweeping",
+    "run_cohort": "cohorts",
+    "read_cases": "cohort_cases",
     "ReportCase": "report.case",
     "write_report": "report.write",
     "inject": "injection",

@@ -96,13 +96,12 @@ class Sweep:
         for label in self.labels or ("",):
             for metric in self.metrics:
                 row = self.best(metric, label)
-                unit = getattr(described(metric), "unit", "")
                 rows.append(
                     {
                         "metric": metric, "label": label, "better": direction(metric),
                         "layer": row["layer"] if row else None,
                         "method": row["method"] if row else None,
-                        "value": row[metric] if row else math.nan, "unit": unit,
+                        "value": row[metric] if row else math.nan, "unit": described(metric).unit,
                     }
                 )  # fmt: skip
         return rows
@@ -186,7 +185,7 @@ def described(metric: str) -> Metric | Figure:
 
 def direction(metric: str) -> str:
     """Which values are better, "higher" or "lower"."""
-    return str(getattr(described(metric), "better", "higher"))
+    return described(metric).better
 
 
 def method_label(name: str) -> str:

@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 import attention_maps
+from attention_maps.cli.case_report import register as register_report
+from attention_maps.cli.cohort import register as register_cohort
 from attention_maps.cli.demo import register as register_demo
 from attention_maps.cli.evaluate import register as register_evaluate
 from attention_maps.cli.explain import register as register_explain
 from attention_maps.cli.layers import register as register_layers
 from attention_maps.cli.methods import register as register_methods
+from attention_maps.cli.sweep import register as register_sweep
 
 app = typer.Typer(
     name="attention-maps",
@@ -29,6 +32,9 @@ for register in (
     register_layers,
     register_explain,
     register_evaluate,
+    register_sweep,
+    register_report,
+    register_cohort,
     register_methods,
     register_demo,
 ):

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from attention_maps.evaluation import evaluate
+from attention_maps.regions import named_masks
+from attention_maps.types import Image
 
 if TYPE_CHECKING:
     from attention_maps.faithfulness.findings import TrustReport
@@ -88,6 +92,23 @@ def _by_label(scores: Any, names: list[str]) -> dict[str, Any]:
     if all(hasattr(item, "items") for item in scores.values()):
         return {str(name): item for name, item in scores.items()}
     return {names[0] if len(names) == 1 else MASK: scores}
+
+
+def named_masks_of(mask: Any, labels: Any, shown: Image) -> dict[str, Any]:
+    """Masks by name, to be measured and outlined: each label of a label map is one.
+
+    Args:
+        mask: A label map where there are labels, else masks by name, or None.
+        labels: As in `evaluate`.
+        shown: The map, on whose grid the masks are.
+    """
+    if mask is None:
+        return {}
+    given = mask if labels is not None or hasattr(mask, "items") else {MASK: mask}
+    return {
+        name: Image(inside[None].astype(np.float32), shown.affine)
+        for name, inside in named_masks(given, labels, shown)
+    }
 
 
 @contextmanager

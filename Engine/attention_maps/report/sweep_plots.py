@@ -157,8 +157,7 @@ def _frame_best(axes: Axes, values: np.ndarray, better: str) -> None:
 
 def _axis(metric: str) -> str:
     known = described(metric)
-    unit = getattr(known, "unit", "")
-    return f"{known.label} ({unit})" if unit else known.label
+    return f"{known.label} ({known.unit})" if known.unit else known.label
 
 
 def _title(sweep: Sweep, metric: str, label: str | None, shown: int) -> str:

@@ -1,0 +1,89 @@
+"""What is kept of a case on the disk, so that a cohort can be continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import attention_maps
+from attention_maps.report.pictures import MapPictures, Shot
+from attention_maps.report.writing import plain, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from attention_maps.cohort_cases import CohortCase
+
+FORMAT = 1
+
+
+def fingerprint(case: CohortCase, model: str | None, settings: Mapping[str, Any]) -> str:
+    """What tells whether a case was done already: files, model and settings.
+
+    Args:
+        case: The case.
+        model: SHA-256 of the model's file, None where it has none.
+        settings: What was asked.
+    """
+    files = [*case.images, *([case.mask] if case.mask else [])]
+    told = [FORMAT, attention_maps.__version__, case.name, case.target, model, plain(settings)]
+    told.append([[str(path), *_state(path)] for path in files])
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Time of the last change and size; zeros where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
+def file_names(cases: Iterable[CohortCase]) -> dict[str, str]:
+    """A name for files by name of the case: no two alike, whatever is in the names."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for case in cases:
+        word = re.sub(r"[^\w+-]+", "-", case.name).strip("-_")[:80] or "case"
+        if word != case.name or word.lower() in taken:
+            word = f"{word}-{hashlib.sha256(case.name.encode()).hexdigest()[:8]}"
+        taken.add(word.lower())
+        found[case.name] = word
+    return found
+
+
+def read_record(path: Path, wanted: str) -> dict[str, Any] | None:
+    """The record of a case that was done already in the same way, else None."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("fingerprint") != wanted:
+        return None
+    return record
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a case."""
+    write_json(path, record)
+
+
+def pictures_to_dict(pictures: MapPictures) -> dict[str, Any]:
+    """Pictures as plain values."""
+    return asdict(pictures)
+
+
+def pictures_from_dict(record: Mapping[str, Any]) -> MapPictures:
+    """The pictures behind `pictures_to_dict`."""
+    bar = record["bar"]
+    return MapPictures(
+        tuple(Shot(**item) for item in record["planes"]),
+        None if bar is None else Shot(**bar),
+        tuple((str(name), str(color), bool(dashed)) for name, color, dashed in record["names"]),
+        record["caption"],
+    )
