@@ -35,7 +35,6 @@ class Step:
         ranks: Rank correlation with the original map.
         sizes: The same of absolute values.
         ssim: SSIM with it.
-        either: The larger rank correlation, 0 where the map shows nothing.
         edges: Rank correlation of the edge map with the original edge map.
         to_edges: Rank correlation of the map with the edge map.
     """
@@ -45,7 +44,6 @@ class Step:
     ranks: float
     sizes: float
     ssim: float
-    either: float
     edges: float
     to_edges: float
 
@@ -121,7 +119,7 @@ def _cascade(subject: Subject, blocks: Sequence[Sequence[Stage]]) -> list[Step]:
             found.append(
                 Step(
                     block[-1].layer, done, alike.ranks(changed), alike.sizes(changed),
-                    alike.structure(changed), alike.either(changed), same_edges.ranks(edges),
+                    alike.structure(changed), same_edges.ranks(edges),
                     same_edges.ranks(shown),
                 )
             )  # fmt: skip
@@ -176,32 +174,38 @@ def _finding(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> Findi
 
 
 def _words(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> tuple[Verdict, str]:
-    start, end = steps[0].either, _number(steps[-1].ranks)
+    start, end = _number(steps[0].ranks), _number(steps[-1].ranks)
     edges = f"The edge map of the image stays the same, too ({steps[-1].edges:.2f})."
-    layers = f"{first[0].layer}" if len(first) == 1 else f"{first[-1].layer} to {first[0].layer}"
+    block = f"the last block ({first[0].layer if len(first) == 1 else _range(first)})"
     everything = "the only layer" if count == 1 else f"all {count} layers"
     if start >= UNCHANGED:
         return "failed", (
-            f"After randomizing the last block ({layers}) the map is unchanged (rank correlation "
-            f"{start:.2f}): it does not depend on what the network learnt there. {edges}"
+            f"After randomizing {block} the map is unchanged (rank correlation {start:.2f}): it "
+            f"does not depend on what the network learnt there. {edges}"
         )
     if end >= ALIKE:
         return "failed", (
             f"After randomizing {everything} the map is still alike (rank correlation {end:.2f}): "
             f"it does not depend on what the network learnt. {edges}"
         )
-    if _number(steps[-1].sizes) >= ALIKE:
+    same_start, same_end = _number(steps[0].sizes), _number(steps[-1].sizes)
+    if same_start >= UNCHANGED or same_end >= ALIKE:
+        where = everything if same_end >= ALIKE else block
+        signed, size = (end, same_end) if same_end >= ALIKE else (start, same_start)
         return "note", (
-            f"After randomizing {everything} the signs of the map are others (rank correlation "
-            f"{end:.2f}), but it is strong in the same places (of absolute values "
-            f"{steps[-1].sizes:.2f}): those come from the image rather than from what the network "
-            f"learnt. {edges}"
+            f"After randomizing {where} the map has other signs (rank correlation {signed:.2f}), "
+            f"but is strong in the same places (of absolute values {size:.2f}): the signs depend "
+            f"on what the network learnt there, the places do not. {edges}"
         )
     return "passed", (
         f"After randomizing {everything} the map is another one (rank correlation {end:.2f}; after "
         f"the last block {start:.2f}): it depends on what the network learnt. The edge map of the "
         f"image, which cannot, stays the same ({steps[-1].edges:.2f})."
     )
+
+
+def _range(block: Sequence[Stage]) -> str:
+    return f"{block[-1].layer} to {block[0].layer}"
 
 
 def _number(value: float) -> float:

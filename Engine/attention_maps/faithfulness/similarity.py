@@ -118,11 +118,3 @@ class Resemblance:
     def hottest(self, other: Values, share: float) -> float:
         """Overlap of the hottest voxels."""
         return overlap_of_hottest(self.original[self._inside], reduced(other)[self._inside], share)
-
-    def either(self, other: Values) -> float:
-        """The larger of both rank correlations; 0 where the other map shows nothing.
-
-        A map whose signs have turned around still shows the same places.
-        """
-        found = [self.ranks(other), self.sizes(other)]
-        return max((value for value in found if not math.isnan(value)), default=0.0)
