@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def _drawn(values: np.ndarray, signed: bool, raw: Any) -> np.ndarray:
 
     style = Style(signed, float(np.abs(values).max()))
     if raw is None:
-        factor = max(1, SMALLEST // min(values.shape))
+        factor = math.ceil(SMALLEST / min(values.shape))
         size = tuple(n * factor for n in values.shape)
         colors = style.scale.to_rgba(_of_size(values, size), bytes=True)
         return np.ascontiguousarray(colors[..., :3])
