@@ -19,6 +19,7 @@ from attention_maps.models.base import (
     register_kind,
 )
 from attention_maps.models.file_kinds import is_torchscript_archive
+from attention_maps.models.script_code import check_code
 from attention_maps.models.script_graph import Interpreter
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _load(source: Any, device: str, options: LoadOptions) -> Loaded:
     if isinstance(source, torch.jit.ScriptModule):
         refuse_inference_tensors(source)
         return Loaded((TorchScriptNetwork(source),))
+    check_code(source, trust=options.trust)
     with warnings.catch_warnings(), torch.inference_mode(False):
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)

@@ -18,6 +18,7 @@ from attention_maps.models.bundle.preparation import BundlePreparation
 from attention_maps.models.bundle.recipe import make_network, read_recipe
 from attention_maps.models.eager import EagerNetwork
 from attention_maps.models.file_kinds import is_torchscript_archive
+from attention_maps.models.script_code import check_code
 from attention_maps.models.torchscript import TorchScriptNetwork
 from attention_maps.models.weights import read_weights
 
@@ -63,7 +64,10 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
 
 def _network(files: BundleFiles, device: str, trust: bool) -> Network:
     """The network as a module of PyTorch, else the TorchScript program as it is."""
-    script = _script(files.weights, device) if is_torchscript_archive(files.weights) else None
+    script = None
+    if is_torchscript_archive(files.weights):
+        check_code(files.weights, trust=trust)
+        script = _script(files.weights, device)
     try:
         module = make_network(files, trust=trust)
     except ModelError as error:
