@@ -144,10 +144,35 @@ def test_any_folder_near_the_model_or_a_zip_will_do(root, case, tmp_path):
     expected = theirs(folder, array, spacing)
     archive = Path(shutil.make_archive(str(tmp_path / "export"), "zip", folder.parents[1],
                                        folder.relative_to(folder.parents[1])))  # fmt: skip
-    for source in (folder, folder / "fold_0", folder / "fold_0/checkpoint_final.pth", archive):
+    near = ("fold_0", "fold_0/checkpoint_final.pth", "plans.json", "dataset.json")
+    for source in (folder, *(folder / name for name in near), archive):
         assert (ours(source, paths) == expected).all()
-    with pytest.raises(am.ModelError, match="several"):
-        am.load_model(root)
+
+
+def test_a_fold_or_a_checkpoint_may_be_named(root):
+    folder = root / "Dataset003_Trained" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    named = am.load_model(folder / "fold_1" / "checkpoint_best.pth")
+    assert named.sha256 == am.load_model(folder, folds=1, checkpoint="best").sha256
+    assert named.sha256 != am.load_model(folder / "fold_1").sha256
+    assert am.load_model(folder / "fold_1").sha256 == am.load_model(folder, folds=["1"]).sha256
+    assert len(am.load_model(folder / "fold_1", folds=[0, 1, 0]).members) == 2
+    with pytest.raises(am.ModelError, match="folds among 0, 1, got none"):
+        am.load_model(folder, folds=[])
+
+
+def test_datasets_are_not_guessed(root, tmp_path):
+    """Not even where only one of them has the preferred configuration."""
+    for name, kind in (("Dataset001_Plain", "3d_lowres"), ("Dataset002_Regions", "3d_fullres")):
+        folder = root / name / f"nnUNetTrainer__nnUNetPlans__{kind}"
+        shutil.copytree(folder, tmp_path / name / folder.name)
+    with pytest.raises(am.ModelError, match=r"several: .*001_Plain/.*002_Regions/.*name its"):
+        am.load_model(tmp_path)
+    assert "3d_lowres" in am.load_model(tmp_path, configuration="3d_lowres").line
+
+
+def test_a_stage_before_something_that_has_none(root, case):
+    with pytest.raises(am.ModelError, match="no previous_stage, as '3d_fullres' is no second"):
+        am.load_model(root / "Dataset002_Regions", previous_stage=case(1)[0][0])
 
 
 def test_configuration_folds_and_checkpoint_can_be_chosen(root):

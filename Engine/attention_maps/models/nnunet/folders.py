@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 PREFERRED = ("3d_fullres", "3d_cascade_fullres", "3d_lowres", "2d")
+DESCRIPTIONS = ("plans.json", "dataset.json")
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
 LEVELS_BELOW = 4
 LEVELS_ABOVE = 3
@@ -90,8 +91,9 @@ def is_nnunet(path: Path) -> bool:
     if path.is_file():
         if path.suffix.lower() == ".zip":
             names = [PurePosixPath(name).name for name in zip_names(path)]
-            return {"plans.json", "dataset.json"} <= set(names)
-        return path.suffix == ".pth" and bool(_models_near(path.parent))
+            return set(DESCRIPTIONS) <= set(names)
+        near = path.suffix == ".pth" or path.name in DESCRIPTIONS
+        return near and bool(_models_near(path.parent))
     return bool(_models_near(path))
 
 
@@ -114,6 +116,8 @@ def find_models(path: Path) -> list[TrainedModel]:
 def choose(models: Sequence[TrainedModel], configuration: str | None) -> TrainedModel:
     """The model that is meant.
 
+    Without a configuration all must be of one dataset: which one is meant cannot be guessed.
+
     Raises:
         ModelError: If the configuration is not there, or several datasets or trainers have it.
     """
@@ -124,6 +128,8 @@ def choose(models: Sequence[TrainedModel], configuration: str | None) -> Trained
             raise ModelError(
                 f"Expected one of the configurations {', '.join(known)}, got '{configuration}'."
             )
+    elif len({model.folder.parent for model in models}) > 1:
+        fitting = list(models)
     else:
         first = next((name for name in PREFERRED if name in known), known[0])
         fitting = [model for model in models if model.configuration == first]
@@ -131,6 +137,15 @@ def choose(models: Sequence[TrainedModel], configuration: str | None) -> Trained
         listed = ", ".join(f"'{model.dataset}/{model.folder.name}'" for model in fitting)
         raise ModelError(f"Expected one trained model, found several: {listed}; name its folder.")
     return fitting[0]
+
+
+def named_parts(model: TrainedModel, path: Path) -> tuple[list[str] | None, str | None]:
+    """Folds and checkpoint that a path within a model's folder names; None where it names none."""
+    inside, home = path.resolve(), model.folder.resolve()
+    parts = inside.relative_to(home).parts if inside.is_relative_to(home) else ()
+    if not parts or not parts[0].startswith("fold_"):
+        return None, None
+    return [parts[0].removeprefix("fold_")], parts[1] if len(parts) > 1 else None
 
 
 def _names_of(model: TrainedModel) -> tuple[str, ...]:
@@ -147,11 +162,8 @@ def _models_near(folder: Path) -> list[TrainedModel]:
 
 
 def _is_model(folder: Path) -> bool:
-    return (
-        (folder / "plans.json").is_file()
-        and (folder / "dataset.json").is_file()
-        and any(folder.glob("fold_*/checkpoint_*.pth"))
-    )
+    described = all((folder / name).is_file() for name in DESCRIPTIONS)
+    return described and any(folder.glob("fold_*/checkpoint_*.pth"))
 
 
 def _below(folder: Path, levels: int) -> Iterable[Path]:

@@ -8,7 +8,7 @@ from attention_maps.errors import ModelError
 from attention_maps.models.base import Loaded, ModelKind, register_kind
 from attention_maps.models.eager import EagerNetwork
 from attention_maps.models.nnunet.checkpoints import read_checkpoint
-from attention_maps.models.nnunet.folders import choose, find_models, is_nnunet
+from attention_maps.models.nnunet.folders import choose, find_models, is_nnunet, named_parts
 from attention_maps.models.nnunet.network import (
     build_network,
     check_plans,
@@ -47,8 +47,9 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     handler = nnunet("utilities.plans_handling.plans_handler")
     with understood("plans"):
         plans = handler.PlansManager(plans_json)
-    folds = _folds(chosen, options.folds)
-    files = [chosen.checkpoint(fold, options.checkpoint) for fold in folds]
+    named, file = named_parts(chosen, path)
+    folds = _folds(chosen, named if options.folds is None else options.folds)
+    files = [chosen.checkpoint(fold, options.checkpoint or file) for fold in folds]
     checkpoints = [read_checkpoint(file, trust=options.trust) for file in files]
     name = checkpoints[0]["init_args"]["configuration"]
     with understood("plans"):
@@ -65,6 +66,11 @@ def load(path: Path, device: str, options: LoadOptions) -> Loaded:
     previous = None
     if configuration.previous_stage_name is not None:
         previous = _previous(chosen, configuration.previous_stage_name, device, options)
+    elif options.previous_stage is not None:
+        raise ModelError(
+            f"Expected no previous_stage, as '{name}' is no second stage of a cascade; leave it "
+            "out, or choose such a configuration."
+        )
     preparation = NnunetPreparation(plans, configuration, dataset, previous)
     line = _line(name, folds, spec, configuration)
     return Loaded(tuple(networks), spec, preparation, line, files=tuple(files))
@@ -74,7 +80,7 @@ def _folds(chosen: TrainedModel, asked: Sequence[str | int] | None) -> list[str]
     there = chosen.folds()
     if asked is None:
         return [fold for fold in there if fold != "all"] or there
-    folds = [str(fold).removeprefix("fold_") for fold in asked]
+    folds = list(dict.fromkeys(str(fold).removeprefix("fold_") for fold in asked))
     missing = [fold for fold in folds if fold not in there]
     if missing or not folds:
         raise ModelError(
