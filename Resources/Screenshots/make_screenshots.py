@@ -192,7 +192,7 @@ class Tour:
         Waiting.until(self.person.panel.sections.compare.table, "there is a table", 120.0)
         self.person.settle()
         self.panel("panel_compare", "compare")
-        self.person.choose(self.ui.plotMetricComboBox, "Energy inside")
+        self.person.choose(self.ui.plotColumnComboBox, "Energy inside")
         self.person.click(self.ui.plotButton)
         Waiting.pause(0.5)
         self.pictures.take("plot_compare", slicer.app.layoutManager().plotWidget(0))

@@ -16,6 +16,8 @@ from .i18n import _
 
 # Installed once such a model is first chosen.
 FOR_MODELS = ("nnunetv2", "monai")
+# Installed once something is measured or saved that needs them.
+FOR_MEASURES = ("scikit-image", "pandas", "openpyxl", "jinja2", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,18 @@ def requirements() -> tuple[Requirement, ...]:
         Requirement("SimpleITK", "SimpleITK", "2.3", _("resampling, components"), shipped=True),
         Requirement("nnunetv2", "nnunetv2", "2.5", _("nnU-Net models"), required=False),
         Requirement("monai", "monai", "1.4", _("MONAI bundles"), required=False),
+        Requirement(
+            "scikit-image",
+            "skimage",
+            "0.22",
+            _("tests whether a map can be trusted"),
+            required=False,
+        ),
+        Requirement("pandas", "pandas", "2.2", _("tables in files"), required=False),
+        Requirement("openpyxl", "openpyxl", "3.1", _("Excel files"), required=False),
+        Requirement("jinja2", "jinja2", "3.1", _("report pages"), required=False),
         Requirement("nibabel", "nibabel", "5.2", _("NIfTI files in scripts"), required=False),
-        Requirement("matplotlib", "matplotlib", "3.8", _("figures in scripts"), required=False),
+        Requirement("matplotlib", "matplotlib", "3.8", _("figures and reports"), required=False),
         Requirement("typer", "typer", "0.12", _("the command line"), required=False),
         Requirement("rich", "rich", "13", _("the command line"), required=False),
     )
@@ -114,12 +126,16 @@ def toInstall(found: tuple[Package, ...], also: Iterable[str] = ()) -> tuple[Pac
     )
 
 
-def namedIn(message: str) -> str:
-    """Return the package for a kind of models that a message names; empty if it names none.
+def namedIn(message: str, among: tuple[str, ...] = FOR_MODELS) -> str:
+    """Return the package that a message names; empty if it names none.
 
     No other is ever installed because of a model: what a file asks for may be anything.
+
+    Args:
+        message: of an error.
+        among: packages that may be installed because of it.
     """
-    return next((name for name in FOR_MODELS if re.search(rf"\b{name}\b", message)), "")
+    return next((name for name in among if re.search(rf"\b{name}\b", message)), "")
 
 
 def lookUp(requirement: Requirement) -> Package:

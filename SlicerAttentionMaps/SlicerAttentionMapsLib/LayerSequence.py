@@ -7,7 +7,7 @@ from .Naming import uniqueName
 from .SceneSetup import nodesByClass
 from .SceneTransaction import removeFromHierarchy
 
-_ROLES = (ResultNodes.SCAN_ROLE, ResultNodes.ANSWER_ROLE)
+_OWN_ROLES = "AttentionMaps."
 
 
 def stack(mapNodes, name: str):
@@ -130,7 +130,7 @@ def _browserOf(mapNode):
 
 def _fill(browser, mapNode, index: int | None) -> None:
     """Bring the voxels of a layer into the map; None for those of the present one, anew."""
-    kept = {role: mapNode.GetNodeReferenceID(role) for role in _ROLES}
+    kept = {role: mapNode.GetNodeReferenceID(role) for role in _rolesOf(mapNode)}
     if index is None:
         browser.Modified()  # the sequences' logic copies the voxels
     elif index != browser.GetSelectedItemNumber():
@@ -138,6 +138,13 @@ def _fill(browser, mapNode, index: int | None) -> None:
     for role, nodeId in kept.items():
         mapNode.SetNodeReferenceID(role, nodeId)
     MapStyle.apply(mapNode)
+
+
+def _rolesOf(mapNode) -> list[str]:
+    """Return the roles of nodes that a map is about: in the sequence, they would be others."""
+    count = mapNode.GetNumberOfNodeReferenceRoles()
+    roles = [mapNode.GetNthNodeReferenceRole(index) for index in range(count)]
+    return [role for role in roles if role.startswith(_OWN_ROLES)]
 
 
 def _layerOf(mapNode) -> str:

@@ -22,6 +22,12 @@ def split(options: dict) -> tuple[dict, dict]:
     return {name: value for name, value in ofModel.items() if value is not None}, ofMethod
 
 
+def forLogic(ofModel: dict) -> dict:
+    """Return options as `SlicerAttentionMapsLogic.explain` takes them."""
+    names = {word: name for name, word in NAMES.items()}
+    return {names[word]: value for word, value in ofModel.items()}
+
+
 def forEngine(ofModel: dict) -> dict:
     """Return options as `load_model` takes them in this process: a volume node as an Image."""
     stage = ofModel.get("previous_stage")

@@ -9,23 +9,26 @@ import logging
 
 import slicer
 
-from . import LoadOptions, MapTargets, ResultNodes
+from . import LoadOptions, MapTargets, QuestionRecord, ResultNodes
 from .EnginePath import ensureEngine
 from .KeptSessions import KeptSessions
 from .LogicAnalysis import AnalysisActions
 from .LogicMaps import MapActions
 from .LogicModel import ModelActions
 from .LogicQuestion import QuestionActions
+from .LogicTrust import TrustActions
 from .LogicWorker import WorkerActions
 from .SceneTransaction import removeNewNodesOnError
+from .WorkerTargets import plainTarget
 
 
 class SlicerAttentionMapsLogic(
-    MapActions, AnalysisActions, ModelActions, QuestionActions, WorkerActions
+    MapActions, AnalysisActions, TrustActions, ModelActions, QuestionActions, WorkerActions
 ):
     """Explain models on volumes of the scene; keeps the last forward passes for the next question.
 
-    What is done with maps that were made is in `MapActions` and `AnalysisActions`.
+    What is done with maps that were made is in `MapActions`, `AnalysisActions` and
+    `TrustActions`.
 
     Args:
         scene: the MRML scene; None for the application's, `slicer.mrmlScene`.
@@ -118,6 +121,11 @@ class SlicerAttentionMapsLogic(
                 ResultNodes.addMap(result, scanNode, hiddenFraction=hiddenFraction)
                 for result in results
             ]
+            record = QuestionRecord.Record(
+                tuple(volumeNodes), modelPath, plainTarget(asked), spec, ofModel, region
+            )
+            for node in nodes:
+                QuestionRecord.keep(node, record)
             answerNode = self._answerNode(kept, scanNode)
             for node in nodes:
                 if answerNode is not None:

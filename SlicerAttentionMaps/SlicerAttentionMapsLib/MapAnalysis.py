@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-import slicer
 import slicer.util
-import vtk
 
 from . import (
     LayerSequence,
@@ -18,7 +16,9 @@ from . import (
     VolumeGeometry,
 )
 from .EnginePath import ensureEngine
+from .HotSpotNodes import placeBox
 from .Naming import uniqueName
+from .RightAngles import boundsAlong, rightAngledAxes
 
 FOR_COLOR = (1.0, 0.75, 0.1)
 AGAINST_COLOR = (0.25, 0.55, 1.0)
@@ -73,27 +73,21 @@ def boxAroundHottest(mapNode, threshold: float | str = 0.5):
     above = min(cut, abs(array[hottest]) * (1 - 1e-6))  # the hottest voxel itself is always in
     part = component_at(array > above if sign > 0 else array < -above, hottest)
     affine = VolumeBridge.worldAffine(mapNode)
-    axes = _rightAngledAxes(affine)
-    lowest, highest = _boundsAlong(axes, part, affine)
+    axes = rightAngledAxes(affine)
+    lowest, highest = boundsAlong(axes, _endsOfRows(part), affine)
     size = highest - lowest
     scene = mapNode.GetScene()
     words = " x ".join(f"{length:.1f}" for length in size)
     name = uniqueName(scene, f"Hottest {words} mm")  # views write it beside the box
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
-    toNode = np.eye(4)
-    toNode[:3, :3] = axes
-    toNode[:3, 3] = axes @ (lowest + highest) / 2
-    matrix = vtk.vtkMatrix4x4()
-    slicer.util.updateVTKMatrixFromArray(matrix, toNode)
-    node.SetAndObserveObjectToNodeMatrix(matrix)
-    node.SetSize(*size)
-    node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetFillVisibility(False)  # the map is what is to be seen
+    placeBox(node, axes, axes @ (lowest + highest) / 2, size)
     ResultNodes.putBeside(node, mapNode)
     return node
 
 
-def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold="otsu"):
+def evaluate(
+    mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold="otsu", options=None
+):
     """Add a table of metrics: one row per map, layer and segment.
 
     Args:
@@ -102,9 +96,11 @@ def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold=
         segmentIds: ID of a segment, or several.
         metrics: names of metrics; None for all (`attention_maps.metrics()`).
         threshold: as in `attention_maps.evaluate`.
+        options: a dict of the metrics' options.
 
     Returns:
-        The `vtkMRMLTableNode`: columns Map, Segment, Question, Method, Layer, and one per metric.
+        The `vtkMRMLTableNode`: columns Map, Segment, Question, Method, Layer, one per metric, and
+        Remarks where one of them is no number.
     """
     ensureEngine()
     import attention_maps as am
@@ -112,7 +108,7 @@ def evaluate(mapNodes, segmentationNode, segmentIds, *, metrics=None, threshold=
     maps = list(mapNodes) if isinstance(mapNodes, list | tuple) else [mapNodes]
     ids = [segmentIds] if isinstance(segmentIds, str) else list(segmentIds)
     rows = [
-        pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold))
+        pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold, **(options or {})))
         for pair in comparisons(maps, segmentationNode, ids)
     ]
     return addMetrics(rows, maps, segmentationNode)
@@ -155,11 +151,11 @@ class Comparison:
         """Return the segment as a mask Image in the world."""
         return PlaceBridge.maskFromSegment(self.segmentationNode, self.segmentId)
 
-    def row(self, values: dict[str, float]) -> MetricsTable.Row:
+    def row(self, scores) -> MetricsTable.Row:
         """Return the table's row of what was measured."""
         segment = self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
         provenance = ResultNodes.provenanceOf(self.frame)
-        return MetricsTable.rowOf(self.name, segment.GetName(), provenance, values)
+        return MetricsTable.rowOf(self.name, segment.GetName(), provenance, scores)
 
 
 def comparisons(mapNodes, segmentationNode, segmentIds) -> list[Comparison]:
@@ -188,7 +184,7 @@ def _evidence(mapNode) -> np.ndarray:
 
 def _cut(array: np.ndarray, threshold: float | str) -> float:
     from attention_maps.errors import MethodError
-    from attention_maps.measures.comparison import otsu_threshold
+    from attention_maps.measures.threshold import otsu_threshold
 
     magnitude = np.abs(array)
     if threshold == "otsu":
@@ -200,26 +196,6 @@ def _cut(array: np.ndarray, threshold: float | str) -> float:
             f"0 <= share < 1, got {threshold!r}."
         )
     return float(threshold) * float(magnitude.max())
-
-
-def _rightAngledAxes(affine: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) whose columns lie nearest to a volume's voxel axes in the world.
-
-    Polar decomposition of the axes' directions; the third is turned around where they mirror.
-    """
-    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
-    axes = left @ right
-    if np.linalg.det(axes) < 0:
-        axes[:, 2] *= -1
-    return axes
-
-
-def _boundsAlong(axes: np.ndarray, part: np.ndarray, affine: np.ndarray):
-    """Return lowest and highest (3,) mm along world axes of a part's voxels, corners included."""
-    ijk = _endsOfRows(part)
-    reach = np.abs(axes.T @ affine[:3, :3]).sum(axis=1) / 2
-    along = (ijk @ affine[:3, :3].T + affine[:3, 3]) @ axes
-    return along.min(axis=0) - reach, along.max(axis=0) + reach
 
 
 def _endsOfRows(part: np.ndarray) -> np.ndarray:

@@ -1,18 +1,13 @@
-"""Tables of metrics: one row per map, layer and segment; written to files, read back for plots."""
+"""Tables of metrics: one row per map, layer and segment."""
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import vtk
+from . import Attached, Tables
+from .Panel.CheckRows import metricTip, withUnit
+from .Tables import Column
 
-from . import ResultNodes
-from .Naming import uniqueName
-from .Written import toldInWords
-
-TABLE_ATTRIBUTE = "AttentionMaps.Metrics"
 TEXT_COLUMNS = ("Map", "Segment", "Question", "Method", "Layer")
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+REMARKS = "Remarks"
 
 
 @dataclass(frozen=True)
@@ -21,28 +16,39 @@ class Row:
 
     Attributes:
         texts: what `TEXT_COLUMNS` name, in their order.
-        values: number by label of the metric.
+        values: number by name of the metric that people read.
+        remark: why some of them are no numbers; empty where all are.
+        scores: what `attention_maps.evaluate` gave; None of a table that is read.
     """
 
     texts: tuple[str, ...]
-    values: dict[str, float]
+    values: dict[str, float] = field(default_factory=dict)
+    remark: str = ""
+    scores: object = None
 
 
-def rowOf(name: str, segment: str, provenance: dict, values: dict[str, float]) -> Row:
+def rowOf(name: str, segment: str, provenance: dict, scores) -> Row:
     """Return the row of a map, with its metrics under the names that people read.
 
     Args:
         name: of the map.
         segment: name of the segment.
         provenance: how the map was made; empty if nobody knows.
-        values: number by name of the metric.
+        scores: what `attention_maps.evaluate` gave.
     """
-    from attention_maps.registry import metrics
-
-    known = metrics()
-    labels = {known[key].label if key in known else key: value for key, value in values.items()}
     details = [provenance.get(key, "") for key in ("target", "method_label", "layer")]
-    return Row((name, segment, *details), labels)
+    labels = {_titleOf(key): value for key, value in scores.items()}
+    return Row((name, segment, *details), labels, remarkOf(scores.reasons), scores)
+
+
+def remarkOf(reasons: dict[str, str]) -> str:
+    """Return why metrics are no numbers, each reason once with the metrics it is about."""
+    metrics: dict[str, list[str]] = {}
+    for key, reason in reasons.items():
+        metrics.setdefault(reason, []).append(_titleOf(key))
+    if len(metrics) == 1:
+        return next(iter(metrics))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in metrics.items())
 
 
 def addTable(rows: list[Row], besideNode, title: str):
@@ -55,65 +61,56 @@ def addTable(rows: list[Row], besideNode, title: str):
 
     if not rows:
         raise MethodError("Expected at least one map and one segment, got none.")
-    scene = besideNode.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLTableNode", uniqueName(scene, title))
-    node.SetAttribute(TABLE_ATTRIBUTE, "yes")
-    node.SetUseColumnTitleAsColumnHeader(True)
-    for index, column in enumerate(TEXT_COLUMNS):
-        addTexts(node, column, [row.texts[index] for row in rows])
-    for label in rows[0].values:
-        addNumbers(node, label, [row.values[label] for row in rows])
-    ResultNodes.putBeside(node, besideNode)
+    columns = [
+        Column(column, tuple(row.texts[index] for row in rows))
+        for index, column in enumerate(TEXT_COLUMNS)
+    ]
+    columns += [
+        metricColumn(title, [row.values[title] for row in rows]) for title in rows[0].values
+    ]
+    if any(row.remark for row in rows):
+        columns.append(Column(REMARKS, tuple(row.remark for row in rows)))
+    node = Tables.addTable(columns, besideNode, title, Tables.METRICS)
+    Attached.attach(node, {"scores": [_plain(row) for row in rows if row.scores is not None]})
     return node
+
+
+def metricColumn(title: str, values: list[float]) -> Column:
+    """Return the column of a metric, with what the registry says of it."""
+    from attention_maps.registry import metrics
+
+    known = next((item for item in metrics().values() if withUnit(item) == title), None)
+    if known is None:
+        return Column(title, tuple(values))
+    return Column(title, tuple(values), known.unit, metricTip(known))
 
 
 def rowsOf(tableNode) -> list[Row]:
     """Return the rows of a table that `addTable` made."""
-    table = tableNode.GetTable()
-    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
-    texts, numbers = columns[: len(TEXT_COLUMNS)], columns[len(TEXT_COLUMNS) :]
     return [
         Row(
-            tuple(column.GetValue(index) for column in texts),
-            {column.GetName(): column.GetVariantValue(index).ToDouble() for column in numbers},
+            tuple(row[name] for name in TEXT_COLUMNS),
+            {title: value for title, value in row.items() if not isinstance(value, str)},
+            row.get(REMARKS, ""),
         )
-        for index in range(table.GetNumberOfRows())
+        for row in Tables.rowsOf(tableNode)
     ]
 
 
-def exportTable(tableNode, path) -> Path:
-    """Write a table as text, numbers in full; the file's ending says how.
-
-    Raises:
-        ValueError: If it ends on nothing known.
-        OSError: If it cannot be written there; the message says what to do.
-    """
-    path = Path(path)
-    delimiter = _DELIMITERS.get(path.suffix.lower())
-    if delimiter is None:
-        raise ValueError(f"A table is saved as .csv or .tsv, but got '{path.name}'.")
-    rows = rowsOf(tableNode)
-    told = toldInWords(f"'{path.name}' in '{path.absolute().parent}'", "choose another folder")
-    with told, path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter)
-        writer.writerow([*TEXT_COLUMNS, *rows[0].values])
-        writer.writerows([*row.texts, *map(repr, row.values.values())] for row in rows)
-    return path
+def _plain(row: Row) -> dict:
+    """Return scores as the engine gave them, for reports."""
+    return {
+        "map": row.texts[0],
+        "segment": row.texts[1],
+        "values": dict(row.scores),
+        "reasons": row.scores.reasons,
+        "threshold": row.scores.threshold,
+        "voxels": row.scores.voxels,
+    }
 
 
-def addTexts(tableNode, title: str, texts: list[str]) -> None:
-    """Add a column of text."""
-    column = vtk.vtkStringArray()
-    column.SetName(title)
-    for text in texts:
-        column.InsertNextValue(text)
-    tableNode.AddColumn(column)
+def _titleOf(name: str) -> str:
+    from attention_maps.registry import metrics
 
-
-def addNumbers(tableNode, title: str, numbers: list[float]) -> None:
-    """Add a column of numbers."""
-    column = vtk.vtkDoubleArray()
-    column.SetName(title)
-    for number in numbers:
-        column.InsertNextValue(number)
-    tableNode.AddColumn(column)
+    known = metrics()
+    return withUnit(known[name]) if name in known else name

@@ -34,10 +34,21 @@ class SlicerAttentionMapsParameterNode:
         commonScale: whether all maps share one color range.
         truthNode: segmentation with the ground truth.
         truthSegments: IDs of its segments as a JSON list; empty for all.
-        threshold: where a map's region ends, for metrics and the segmentation: "otsu" or a share.
-        compareThreshold: the same for metrics.
+        threshold: where a map's region ends, for its segmentation: "otsu" or a share.
+        compareThreshold: where it ends for metrics and hot spots, as `attention_maps.evaluate`
+            takes it.
         compareMaps: which maps are compared with the ground truth.
-        plotMetric: title of the metric that is plotted; empty for all.
+        metrics: names of the metrics as a JSON list; empty for all.
+        metricOptions: their options as JSON, by name.
+        spotsMinimum: smaller hot spots are left out, ml.
+        spotsMost: how many hot spots at most; 0 for all.
+        sweepLayers: which layers are tried: "all" or "chosen".
+        sweepMethods: names of the methods that are tried as a JSON list; empty for the quick ones.
+        sweepMetric: name of the metric that is shown of them.
+        sweepSegment: name of the segment that is shown of them.
+        trustTests: names of the tests as a JSON list; empty for all.
+        tableNode: the table that is shown.
+        plotColumn: what is plotted of it; empty for the usual.
     """
 
     volumes: list[slicer.vtkMRMLVolumeNode]
@@ -68,4 +79,14 @@ class SlicerAttentionMapsParameterNode:
     threshold: str = "0.5"
     compareThreshold: str = "otsu"
     compareMaps: Annotated[str, Choice(["all", "current"])] = "all"
-    plotMetric: str = ""
+    metrics: str = "[]"
+    metricOptions: str = "{}"
+    spotsMinimum: Annotated[float, WithinRange(0.0, 10000.0)] = 0.0
+    spotsMost: Annotated[int, WithinRange(0, 999)] = 0
+    sweepLayers: Annotated[str, Choice(["all", "chosen"])] = "all"
+    sweepMethods: str = "[]"
+    sweepMetric: str = ""
+    sweepSegment: str = ""
+    trustTests: str = "[]"
+    tableNode: slicer.vtkMRMLTableNode
+    plotColumn: str = ""

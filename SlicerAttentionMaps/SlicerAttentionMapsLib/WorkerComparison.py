@@ -3,6 +3,8 @@
 from . import MapAnalysis
 from .SceneTransaction import removeNewNodesOnError
 
+_GONE = "'{name}' was removed while it was compared; choose what there is and compare again."
+
 
 class WorkerComparison:
     """What is left to compare, and what was measured.
@@ -15,18 +17,20 @@ class WorkerComparison:
         segmentIds: of its segments.
         metrics: names of metrics; None for all.
         threshold: as in `attention_maps.evaluate`.
+        options: a dict of the metrics' options.
         readable: makes an error one that can be shown.
     """
 
     def __init__(
-        self, client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold, readable
-    ) -> None:
+        self, client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold,
+        options, readable,
+    ) -> None:  # fmt: skip
         self._client = client
         self._question = question
         self._maps = list(mapNodes)
         self._segmentation = segmentationNode
         self._pairs = MapAnalysis.comparisons(self._maps, segmentationNode, segmentIds)
-        self._metrics, self._threshold = metrics, threshold
+        self._metrics, self._threshold, self._options = metrics, threshold, options
         self._readable = readable
         self._rows: list = []
         self._masks: dict = {}
@@ -47,14 +51,14 @@ class WorkerComparison:
         question.requests.append(
             self._client.evaluate(
                 pair.image(), self._masks[pair.segmentId], self._metrics, self._threshold,
-                on_done=self._measured, on_error=self._failed,
+                options=self._options, on_done=self._measured, on_error=self._failed,
             )
         )  # fmt: skip
 
-    def _measured(self, values: dict[str, float]) -> None:
+    def _measured(self, scores) -> None:
         try:
             self._refuseWhatIsGone()
-            self._rows.append(self._pairs[len(self._rows)].row(values))
+            self._rows.append(self._pairs[len(self._rows)].row(scores))
             self.ask()
         except Exception as error:  # ends the question, whatever it is
             self._failed(error)
@@ -63,16 +67,11 @@ class WorkerComparison:
         """Raise an error where a person has removed what is compared."""
         from attention_maps.errors import ImageError
 
+        refuseWhatIsGone([self._segmentation, *self._maps])
         segmentation = self._segmentation.GetSegmentation()
-        gone = [node.GetName() for node in (self._segmentation, *self._maps) if not _isThere(node)]
         for pair in self._pairs:
             if segmentation.GetSegment(pair.segmentId) is None:
-                gone.append(pair.segmentId)
-        if gone:
-            raise ImageError(
-                f"'{gone[0]}' was removed while it was compared; choose what there is and compare "
-                "again."
-            )
+                raise ImageError(_GONE.format(name=pair.segmentId))
 
     def _failed(self, error: Exception) -> None:
         self._question.fail(self._readable(error))
@@ -85,6 +84,11 @@ class WorkerComparison:
             return MapAnalysis.addMetrics(self._rows, self._maps, self._segmentation)
 
 
-def _isThere(node) -> bool:
-    scene = node.GetScene()
-    return scene is not None and bool(scene.IsNodePresent(node))
+def refuseWhatIsGone(nodes) -> None:
+    """Raise an error where a person has removed what is measured."""
+    from attention_maps.errors import ImageError
+
+    for node in nodes:
+        scene = node.GetScene()
+        if scene is None or not scene.IsNodePresent(node):
+            raise ImageError(_GONE.format(name=node.GetName()))

@@ -273,7 +273,8 @@ class WorkerLine:
         from attention_maps.errors import AttentionMapsError, MissingPackageError, WorkerError
 
         logging.debug("Attention Maps: %s", error, exc_info=error)
-        if isinstance(error, MissingPackageError) and not Dependencies.namedIn(str(error)):
+        known = (*Dependencies.FOR_MODELS, *Dependencies.FOR_MEASURES)
+        if isinstance(error, MissingPackageError) and not Dependencies.namedIn(str(error), known):
             return MissingPackageError(
                 f"{error} Open the Setup section, which installs it, or choose another Python "
                 "there."

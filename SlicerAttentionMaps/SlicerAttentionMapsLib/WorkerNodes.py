@@ -2,7 +2,7 @@
 
 import logging
 
-from . import Maps, ResultNodes, SliceViews
+from . import Maps, QuestionRecord, ResultNodes, SliceViews
 from .SceneTransaction import AddedNodes
 
 
@@ -30,6 +30,7 @@ def addNodes(
         for made in question.maps:
             with added.noted():
                 nodes.append(ResultNodes.addMap(made, scanNode, hiddenFraction=hiddenFraction))
+                QuestionRecord.keep(nodes[-1], question.record)
             yield
         with added.noted():
             answerNode = ResultNodes.answerNode(answer, scanNode, modelName)

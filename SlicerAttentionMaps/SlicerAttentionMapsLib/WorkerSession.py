@@ -10,15 +10,13 @@ while session.pending:  # in the application a timer does this
 from . import WorkerNodes
 from .EnginePath import ensureEngine
 from .LiveQuestions import LiveQuestions
-from .WorkerComparison import WorkerComparison
 from .WorkerEstimates import WorkerEstimates
-from .WorkerLine import WorkerLine
+from .WorkerMeasures import WorkerMeasures
 from .WorkerQuestion import WorkerQuestion
-from .WorkerSubject import WorkerSubject
 from .WorkerTargets import targetFor
 
 
-class WorkerSession(WorkerLine):
+class WorkerSession(WorkerMeasures):
     """Asks one worker about one subject of volumes and model; never waits, knows no widget.
 
     Whatever is called returns at once; `poll` calls back. An error ends one question with one
@@ -95,6 +93,7 @@ class WorkerSession(WorkerLine):
 
         def send() -> None:
             asked = targetFor(question.subject, question.model, target, className, component)
+            question.record = question.subject.record(asked)
             known = self._answerOf(question)
 
             def add(answer) -> None:
@@ -129,43 +128,6 @@ class WorkerSession(WorkerLine):
             self._subject, "answer", onProgress=onProgress, onDone=onDone, onError=onError
         )
         return self._begin(question, lambda: self._requestAnswer(question, question.finish))
-
-    def evaluate(
-        self,
-        mapNodes,
-        segmentationNode,
-        segmentIds,
-        metrics=None,
-        threshold="otsu",
-        *,
-        onProgress=None,
-        onDone=None,
-        onError=None,
-    ) -> WorkerQuestion:
-        """Hold maps against segments of ground truth; needs neither volumes nor a model.
-
-        Args:
-            mapNodes, segmentationNode, segmentIds, metrics, threshold: as in
-                `SlicerAttentionMapsLogic.evaluate`.
-            onProgress: called with a fraction 0..1 and the map that is compared.
-            onDone: called with the new table node.
-            onError: called with the one error that ended it.
-        """
-        question = WorkerQuestion(
-            WorkerSubject(), "compare", onProgress=onProgress, onDone=onDone, onError=onError
-        )
-        self._questions.append(question)
-        self._note("compare: asked")
-        try:
-            client = self._started()
-            WorkerComparison(
-                client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold,
-                self._readable,
-            ).ask()  # fmt: skip
-        except Exception as error:
-            self._failed.append((question, self._readable(error)))
-        self._changed()
-        return question
 
     def live(
         self, target, method="grad_cam", layer="auto", options=None, onMap=None, **more

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from . import KeptSessions, LoadOptions, Regions, VolumeBridge
 from .EnginePath import ensureEngine
+from .QuestionRecord import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,11 @@ class WorkerSubject:
     def scanNode(self):
         """The volume that results are laid over."""
         return self.volumeNodes[0] if self.volumeNodes else None
+
+    def record(self, target) -> Record:
+        """Return what nodes keep of a question about this."""
+        path, options = self.modelPath, dict(self.options)
+        return Record(self.volumeNodes, path, target, self.spec, options, self.region)
 
     def check(self) -> None:
         """Raise an error that says what is missing, where nothing can be asked about this."""

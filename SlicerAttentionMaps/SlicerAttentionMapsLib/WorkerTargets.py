@@ -25,13 +25,13 @@ def targetFor(subject, model: dict, target, className=None, component: bool = Fa
         className=className,
         component=component,
     )
-    return _plain(asked)
+    return plainTarget(asked)
 
 
-def _plain(asked):
+def plainTarget(asked):
     """Return targets of the engine as dicts; all else as it is."""
     if isinstance(asked, list):
-        return [_plain(item) for item in asked]
+        return [plainTarget(item) for item in asked]
     if dataclasses.is_dataclass(asked):
         kind = type(asked).__name__.removesuffix("Target").lower()
         names = [field.name for field in dataclasses.fields(asked)]

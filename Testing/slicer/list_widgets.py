@@ -24,6 +24,8 @@ LIBRARY = HERE.parents[1] / "SlicerAttentionMaps"
 UI_FILE = HERE.parents[1] / "Resources" / "UI" / "SlicerAttentionMaps.ui"
 LIST = HERE / "widgets.json"
 SIGNAL = 1
+# Classes of which PythonQt tells less than it has.
+INCOMPLETE = {"QMessageBox", "QShortcut", "QKeySequence"}
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def namesInCode() -> set[str]:
     """Qt, CTK and qMRML classes that the module's code names."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in LIBRARY.rglob("*.py"))
     found = re.findall(r"\b(?:qt|ctk|slicer)\.((?:Q|ctk|qMRML|qSlicer)[A-Z]\w*)", code)
-    return set(found) - {"Qt"}
+    return set(found) - {"Qt", *INCOMPLETE}
 
 
 def wrappedClass(name: str):

@@ -103,7 +103,8 @@ def test_optional_packages_may_be_missing():
     assert problem(given) == ""
     assert not any(row.isProblem for row in rows(given))
     assert [row.name for row in rows(given) if row.isAbsent] == [
-        "nnunetv2", "monai", "nibabel", "typer", "rich",
+        "nnunetv2", "monai", "scikit-image", "pandas", "openpyxl", "jinja2", "nibabel", "typer",
+        "rich",
     ]  # fmt: skip
 
 

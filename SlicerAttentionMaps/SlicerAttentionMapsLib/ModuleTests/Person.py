@@ -65,6 +65,43 @@ class Person:
         comboBox.activated(index)
         Waiting.pause(0.05)
 
+    def check(self, listWidget, *names: str) -> None:
+        """Check these rows of a list, and no others."""
+        rows = [listWidget.item(index) for index in range(listWidget.count)]
+        for row in rows:
+            row.setCheckState(qt.Qt.Checked if row.text() in names else qt.Qt.Unchecked)
+        found = {row.text() for row in rows if row.checkState() == qt.Qt.Checked}
+        if found != set(names):
+            raise AssertionError(f"Found {sorted(found)} of {names}.")
+        Waiting.pause(0.1)
+
+    def measure(self, button, seconds: float = 60.0):
+        """Click on what measures, and wait; returns the new table."""
+        compare = self.panel.sections.compare
+        before = len(self.panel.logic.tables())
+        self.click(button)
+        Waiting.until(lambda: not compare.measure.kind, "it is measured", seconds)
+        self.settle()
+        if self.message:
+            raise AssertionError(self.message)
+        tables = self.panel.logic.tables()
+        if len(tables) != before + 1:
+            raise AssertionError(f"Found {len(tables)} tables, {before} before.")
+        return tables[-1]
+
+    def answerNextPath(self, path) -> None:
+        """Type a path into the next dialog that asks where to save."""
+
+        def answer() -> None:
+            dialog = slicer.app.activeModalWidget()
+            if dialog is None:
+                qt.QTimer.singleShot(50, answer)
+                return
+            slicer.util.findChild(dialog, "fileNameEdit").setText(str(path))
+            dialog.accept()
+
+        qt.QTimer.singleShot(50, answer)
+
     def chosen(self, comboBox) -> str:
         """Return which entry of a combo box is chosen."""
         return comboBox.itemData(comboBox.currentIndex)

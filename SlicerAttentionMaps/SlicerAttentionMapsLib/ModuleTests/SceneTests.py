@@ -117,7 +117,7 @@ class SceneTests(PanelTestCase):
     def _panel(self) -> dict:
         """Return what the panel shows, as a person reads it."""
         ui = self.ui
-        combos = ("whereComboBox", "methodComboBox", "compareMapsComboBox", "plotMetricComboBox")
+        combos = ("whereComboBox", "methodComboBox", "compareMapsComboBox", "plotColumnComboBox")
         selectors = ("volumeSelector", "pointSelector", "truthSelector", "colorTableComboBox")
         sliders = ("opacitySlider", "hiddenSlider", "layerScrubSlider", "regionShareSlider")
         tree = ui.mapsTree
@@ -135,7 +135,7 @@ class SceneTests(PanelTestCase):
             "scale": ui.scaleLabel.text,
             "layers": sorted(item.text(0) for item in ui.layerTree.selectedItems()),
             "options": self.person.panel.parameters.options,
-            "rowsOfTable": ui.metricsTableView.model().rowCount(),
+            "rowsOfTable": ui.tableView.model().rowCount(),
         }
 
 

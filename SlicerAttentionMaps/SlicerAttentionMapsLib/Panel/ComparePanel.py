@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..i18n import _
+from . import SweepPanel, ThresholdChoice, TrustPanel
 from .Control import Control, Item
-from .ResultPanel import OTSU, thresholdControls
+from .SweepPanel import SweepState
+from .TrustPanel import TrustState
 
 if TYPE_CHECKING:
+    from .CheckRows import CheckRow
     from .Control import Controls
     from .State import PanelState
 
 ALL_MAPS, CURRENT_MAP = "all", "current"
+METRICS, STRUCTURES, SPOTS, SWEEP, TRUST = "metrics", "structures", "spots", "sweep", "trust"
 
 
 @dataclass(frozen=True)
@@ -39,47 +43,81 @@ class CompareState:
         truth: ID of the segmentation with the ground truth, or empty.
         segments: what is in it.
         maps: which maps are compared: "all" or "current".
-        threshold: where a map's region ends: "otsu" or a share of the largest value as text.
-        running: whether the comparison is being made.
-        message: what is being compared.
-        table: ID of the last table, or empty.
-        metrics: titles of its columns of numbers.
-        metric: which of them is plotted; empty for all.
+        threshold: where a map's region ends, as text (see `ThresholdChoice`).
+        metrics: all metrics of the engine, and whether they are chosen.
+        spotsMinimum: smaller hot spots are left out, ml.
+        spotsMost: how many hot spots at most; 0 for all.
+        running: what is being computed: METRICS, STRUCTURES, SPOTS, SWEEP or TRUST; or empty.
+        canceling: whether that is being canceled.
+        fraction: share of it that is done, 0..1.
+        message: what is being done.
+        tables: ID and name of the scene's tables, the oldest first.
+        table: ID of the table that is shown, or empty.
+        remark: why some of its metrics are no numbers.
+        columns: key and name of what can be plotted of it.
+        column: which of them is plotted; empty for the usual.
+        sweep: layers and methods.
+        trust: whether the current map can be trusted.
     """
 
     truth: str = ""
     segments: tuple[Segment, ...] = ()
     maps: str = ALL_MAPS
-    threshold: str = OTSU
-    running: bool = False
+    threshold: str = ThresholdChoice.OTSU
+    metrics: tuple[CheckRow, ...] = ()
+    spotsMinimum: float = 0.0
+    spotsMost: int = 0
+    running: str = ""
+    canceling: bool = False
+    fraction: float = 0.0
     message: str = ""
+    tables: tuple[tuple[str, str], ...] = ()
     table: str = ""
-    metrics: tuple[str, ...] = ()
-    metric: str = ""
+    remark: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    column: str = ""
+    sweep: SweepState = field(default_factory=SweepState)
+    trust: TrustState = field(default_factory=TrustState)
 
 
 def problem(state: PanelState) -> str:
     """Return why nothing can be compared now, in one sentence; empty if it can."""
     compare = state.compare
-    if not state.result.maps:
-        return _("There is no map yet; explain something first.")
+    found = mapProblem(state) or truthProblem(state)
+    if not found and not any(row.checked for row in compare.metrics):
+        found = _("Check at least one metric.")
+    return found or workProblem(state)
+
+
+def mapProblem(state: PanelState) -> str:
+    """Return why there is no map to measure; empty if there is one."""
+    return "" if state.result.maps else _("There is no map yet; explain something first.")
+
+
+def truthProblem(state: PanelState) -> str:
+    """Return why there is no ground truth; empty if there is."""
+    compare = state.compare
     if not compare.truth:
         return _("Choose a segmentation with the ground truth.")
     if not compare.segments:
         return _("The segmentation has no segments; choose another, or draw one.")
     if not any(segment.chosen for segment in compare.segments):
         return _("Check at least one segment.")
+    return ""
+
+
+def workProblem(state: PanelState) -> str:
+    """Return what else is being computed; empty if nothing is."""
     if state.explain.running:
         return _("A question is being answered; wait for it, or cancel it.")
+    if state.compare.running:
+        return _("Something is being measured; wait for it, or cancel it.")
     return ""
 
 
 def controls(state: PanelState) -> Controls:
     """Return what each widget of the section shows."""
     compare, why = state.compare, problem(state)
-    ready = bool(compare.table)
-    noTable = _("Compare first: there is no table yet.")
-    said = compare.message if compare.running else why
     return {
         "truthSelector": Control(
             node=compare.truth,
@@ -98,29 +136,97 @@ def controls(state: PanelState) -> Controls:
             current=compare.maps,
             toolTip=_("Which maps are compared; of a map with several layers all of them."),
         ),
-        **thresholdControls(compare.threshold, "compareOtsu", "compareShare"),
+        **ThresholdChoice.controls(compare.threshold),
         "compareButton": Control(
-            text=_("Cancel") if compare.running else _("Compare"),
-            enabled=compare.running or not why,
+            enabled=not why,
             toolTip=why or _("Measure how much of the attention lies in the ground truth."),
         ),
+        **_spots(state),
+        **SweepPanel.controls(state),
+        **TrustPanel.controls(state),
+        **_task(compare, why),
+        **_tables(compare),
+        "saveReportButton": Control(
+            enabled=not mapProblem(state),
+            toolTip=mapProblem(state)
+            or _(
+                "One page to keep or send: the maps of the scan in three planes, and what was "
+                "measured of them."
+            ),
+        ),
+    }
+
+
+def _spots(state: PanelState) -> Controls:
+    """Return what is shown of structures and hot spots, which are those of the current map."""
+    compare = state.compare
+    whySpots = mapProblem(state) or workProblem(state)
+    whyStructures = mapProblem(state) or truthProblem(state) or workProblem(state)
+    return {
+        "structuresButton": Control(
+            enabled=not whyStructures,
+            toolTip=whyStructures
+            or _("Share of the attention in every checked segment, and outside of all of them."),
+        ),
+        "spotsMinimumSpinBox": Control(
+            value=compare.spotsMinimum, toolTip=_("Smaller hot spots are left out.")
+        ),
+        "spotsMostSpinBox": Control(
+            value=compare.spotsMost, toolTip=_("Only so many of them, the hottest first.")
+        ),
+        "spotsButton": Control(
+            enabled=not whySpots,
+            toolTip=whySpots
+            or _("Table and boxes of the connected parts of the map above the threshold."),
+        ),
+    }
+
+
+def _task(compare: CompareState, why: str) -> Controls:
+    """Return what is shown of what is being computed."""
+    said = doing(compare) if compare.running else why
+    return {
         "compareStatusLabel": Control(text=said, visible=bool(said)),
-        "metricsBox": Control(visible=ready),
-        "plotMetricComboBox": Control(
-            items=(
-                Item("", _("All metrics")),
-                *(Item(label, label) for label in compare.metrics),
-            ),
-            current=compare.metric if compare.metric in compare.metrics else "",
-            toolTip=_(
-                "What is plotted: lines over layers where several were explained, else bars."
-            ),
+        "compareProgressBar": Control(
+            visible=bool(compare.running), value=round(100 * min(1.0, max(0.0, compare.fraction)))
+        ),
+        "compareCancelButton": Control(
+            visible=bool(compare.running),
+            enabled=not compare.canceling,
+            toolTip=_("Stop what is being measured; the scene stays as it is."),
+        ),
+    }
+
+
+def doing(compare: CompareState) -> str:
+    """Return what is being done."""
+    if compare.canceling:
+        return _("Canceling")
+    return compare.message or _("Starting")
+
+
+def _tables(compare: CompareState) -> Controls:
+    columns = tuple(Item(key, label) for key, label in compare.columns)
+    usual = Item("", _("The usual") if columns else _("Nothing"))
+    keys = [key for key, _label in compare.columns]
+    noPlot = _("There is nothing to plot in this table.")
+    return {
+        "tablesWidget": Control(visible=bool(compare.table)),
+        "tablesComboBox": Control(
+            items=tuple(Item(key, label) for key, label in compare.tables),
+            current=compare.table,
+            toolTip=compare.remark or _("What was measured, the last at the end."),
+        ),
+        "plotColumnComboBox": Control(
+            items=(usual, *columns),
+            current=compare.column if compare.column in keys else "",
+            toolTip=_("What is plotted: lines over layers where there are several, else bars."),
         ),
         "plotButton": Control(
-            enabled=ready, toolTip=_("Show the table as a plot.") if ready else noTable
+            enabled=bool(columns), toolTip=_("Show the table as a plot.") if columns else noPlot
         ),
         "exportTableButton": Control(
-            enabled=ready,
-            toolTip=_("Save the table as a .csv or .tsv file.") if ready else noTable,
+            enabled=bool(compare.table),
+            toolTip=_("Save the table as a .csv, .tsv, .xlsx or .json file."),
         ),
     }

@@ -18,6 +18,11 @@ def isCancel(error: BaseException | str) -> bool:
     return _isA(error, "Cancelled")
 
 
+def isMissingPackage(error: BaseException | str) -> bool:
+    """Return whether a Python package is missing."""
+    return _isA(error, "MissingPackageError")
+
+
 def isExpected(error: BaseException | str) -> bool:
     """Return whether the message alone helps: a person can do something about it."""
     return isinstance(error, str | OSError) or _isA(error, "AttentionMapsError")

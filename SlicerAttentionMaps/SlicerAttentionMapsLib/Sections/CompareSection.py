@@ -1,77 +1,143 @@
 """The Compare section."""
 
-import json
-
 import qt
 import slicer
 
-from ..Asked import parsed
+from .. import Asked
 from ..Binding import apply
-from ..i18n import _
-from ..MetricsTable import TABLE_ATTRIBUTE, TEXT_COLUMNS
-from ..Panel.ComparePanel import CURRENT_MAP, CompareState, Segment, controls, problem
-from ..Panel.Messages import isCancel
-from ..Panel.ResultPanel import thresholdValue
-from ..SceneSetup import nodesByClass
+from ..Panel import ThresholdChoice
+from ..Panel.CheckRows import CheckRow, chosen, metricRows, stored
+from ..Panel.ComparePanel import (
+    CURRENT_MAP,
+    METRICS,
+    SPOTS,
+    STRUCTURES,
+    CompareState,
+    Segment,
+    controls,
+    mapProblem,
+    problem,
+    truthProblem,
+)
+from .CheckList import CheckList
+from .MeasureTask import MeasureTask
+from .MetricOptions import MetricOptions
+from .PackageRemedy import PackageRemedy
+from .ReportPart import ReportPart
+from .SweepPart import SweepPart
+from .TablesPart import TablesPart
+from .TrustPart import TrustPart
 
-_SHOWN_TEXTS = ("Map", "Segment")
-_WIDEST_NAME = 190
+_FOLDER = "AttentionMaps/ExportFolder"
 
 
 class CompareSection:
-    """Binds the section's widgets, and asks the worker to compare.
+    """Binds the section's widgets, and asks the worker to measure.
 
     Args:
         panel: the module's widget.
+
+    Attributes:
+        measure: what is being measured.
+        remedy: offers to install what is missing.
     """
 
     def __init__(self, panel) -> None:
         self._panel = panel
-        self._question = None
-        self._message = ""
-        self._segments: tuple[Segment, ...] = ()
+        self.measure = MeasureTask(panel)
+        self.remedy = PackageRemedy(panel)
+        self._options = MetricOptions(panel)
+        self._sweep = SweepPart(panel, self)
+        self._trust = TrustPart(panel, self)
+        self._tables = TablesPart(panel, self)
+        self._report = ReportPart(panel, self)
         ui, guarded = panel.ui, panel.guarded
+        self._segments = CheckList(ui.truthSegmentsList, self.onSegments, panel)
+        self._metrics = CheckList(ui.metricsList, self.onMetrics, panel)
         ui.truthSelector.connect("currentNodeChanged(vtkMRMLNode*)", guarded(self.onTruth))
-        ui.truthSegmentsList.connect(
-            "itemChanged(QListWidgetItem*)", guarded(lambda _item: self.onSegments())
-        )
         ui.compareMapsComboBox.connect("currentIndexChanged(int)", guarded(self.onMaps))
-        ui.compareShareSlider.connect("valueChanged(double)", guarded(self.onShare))
-        ui.compareOtsuCheckBox.connect("toggled(bool)", guarded(self.onOtsu))
+        ui.compareThresholdComboBox.connect("activated(int)", guarded(self.onThresholdKind))
+        ui.compareThresholdSpinBox.connect("valueChanged(double)", guarded(self.onThreshold))
+        ui.compareLargestCheckBox.connect("toggled(bool)", guarded(self.onLargest))
         ui.compareButton.connect("clicked()", guarded(self.onCompare))
-        ui.plotMetricComboBox.connect("currentIndexChanged(int)", guarded(self.onMetric))
-        ui.plotButton.connect("clicked()", guarded(self.onPlot))
-        ui.exportTableButton.connect("clicked()", guarded(self.onExport))
-
-    def table(self):
-        """Return the last table of metrics in the scene, or None."""
-        tables = nodesByClass(slicer.mrmlScene, "vtkMRMLTableNode")
-        return next((n for n in reversed(tables) if n.GetAttribute(TABLE_ATTRIBUTE)), None)
+        ui.structuresButton.connect("clicked()", guarded(self.onStructures))
+        ui.spotsMinimumSpinBox.connect("valueChanged(double)", guarded(self.onMinimum))
+        ui.spotsMostSpinBox.connect("valueChanged(int)", guarded(self.onMost))
+        ui.spotsButton.connect("clicked()", guarded(self.onSpots))
 
     def state(self) -> CompareState:
         """Return what the section knows, read from the parameter node, the scene and the worker."""
-        parameters, table = self._panel.parameters, self.table()
+        parameters = self._panel.parameters
         truth = parameters.truthNode
         return CompareState(
             truth=truth.GetID() if truth is not None else "",
-            segments=_segmentsOf(truth, parsed(parameters.truthSegments, list)),
+            segments=_segmentsOf(truth, Asked.parsed(parameters.truthSegments, list)),
             maps=parameters.compareMaps,
             threshold=parameters.compareThreshold,
-            running=self._question is not None,
-            message=self._message,
-            table=table.GetID() if table is not None else "",
-            metrics=_metricsOf(table),
-            metric=parameters.plotMetric,
+            metrics=metricRows(self._options.known, Asked.parsed(parameters.metrics, list)),
+            spotsMinimum=parameters.spotsMinimum,
+            spotsMost=parameters.spotsMost,
+            running=self.measure.kind,
+            canceling=self.measure.canceling,
+            fraction=self.measure.fraction,
+            message=self.measure.message,
+            sweep=self._sweep.state(),
+            trust=self._trust.state(),
+            **self._tables.state(),
+        )
+
+    def task(self) -> CompareState:
+        """Return what is known of what is being measured, and nothing else."""
+        measure = self.measure
+        return CompareState(
+            running=measure.kind, canceling=measure.canceling, message=measure.message
         )
 
     def show(self, state) -> None:
         """Show what the panel decided."""
-        ui, compare = self._panel.ui, state.compare
-        self._showSegments(compare.segments)
-        apply(ui, controls(state))
-        table = slicer.mrmlScene.GetNodeByID(compare.table) if compare.table else None
-        if ui.metricsTableView.mrmlTableNode() != table:
-            self._showTable(table)
+        compare = state.compare
+        self._segments.show(
+            tuple(CheckRow(item.id, item.name, "", item.chosen) for item in compare.segments)
+        )
+        self._metrics.show(compare.metrics)
+        self._options.show(chosen(compare.metrics))
+        self._limitThreshold(compare.threshold)
+        apply(self._panel.ui, controls(state))
+        self._sweep.show(state)
+        self._trust.show(state)
+        self._tables.show(state)
+
+    def table(self):
+        """Return the table that is shown, or None."""
+        return self._tables.table()
+
+    def tableMade(self, table) -> None:
+        """Show a new table."""
+        self._tables.choose(table)
+
+    def chosenSegments(self, state) -> list[str]:
+        """Return the IDs of the checked segments."""
+        return [segment.id for segment in state.compare.segments if segment.chosen]
+
+    def chosenMetrics(self, state) -> list[str] | None:
+        """Return the names of the checked metrics; None for all."""
+        keys = chosen(state.compare.metrics)
+        return None if len(keys) == len(state.compare.metrics) else keys
+
+    def threshold(self, state):
+        """Return the threshold as the engine takes it."""
+        return ThresholdChoice.parsed(state.compare.threshold).value
+
+    def askPath(self, title: str, name: str, filters: str) -> str:
+        """Ask where to save a file; the folder is remembered. Returns an empty path for nowhere."""
+        settings = self._panel.settings
+        folder = qt.QDir(str(settings.value(_FOLDER, "") or qt.QDir.homePath()))
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), title, folder.filePath(name), filters
+        )
+        if path:
+            settings.setValue(_FOLDER, qt.QFileInfo(path).absolutePath())
+        return path
 
     def onTruth(self, node) -> None:
         """Choose the ground truth, with all its segments."""
@@ -82,134 +148,117 @@ class CompareSection:
             self._panel.parameters.truthNode = node
             self._panel.parameters.truthSegments = "[]"
 
-    def onSegments(self) -> None:
+    def onSegments(self, keys: list[str]) -> None:
         """Choose segments; all of them stand as none, so that later ones are in, too."""
-        items = [self._panel.ui.truthSegmentsList.item(n) for n in range(len(self._segments))]
-        checked = [
-            segment.id
-            for segment, item in zip(self._segments, items, strict=True)
-            if item.checkState() == qt.Qt.Checked
-        ]
-        chosen = [] if len(checked) == len(items) else checked or [""]
-        self._panel.parameters.truthSegments = json.dumps(chosen)
+        segments = self._panel.state().compare.segments
+        self._panel.parameters.truthSegments = stored(keys, [item.id for item in segments])
+
+    def onMetrics(self, keys: list[str]) -> None:
+        """Choose metrics; all of them stand as none, so that later ones are in, too."""
+        self._panel.parameters.metrics = stored(keys, list(self._options.known))
 
     def onMaps(self, index: int) -> None:
         """Choose which maps are compared."""
         self._panel.parameters.compareMaps = self._panel.ui.compareMapsComboBox.itemData(index)
 
-    def onShare(self, share: float) -> None:
-        """Set where a map's region ends."""
-        self._panel.parameters.compareThreshold = f"{share:g}"
+    def onThresholdKind(self, index: int) -> None:
+        """Find the threshold in another way."""
+        kind = self._panel.ui.compareThresholdComboBox.itemData(index)
+        self._setThreshold(ThresholdChoice.ofKind(self._threshold(), kind))
 
-    def onOtsu(self, automatic: bool) -> None:
-        """Find where the region ends in the values, or take the share."""
-        share = self._panel.ui.compareShareSlider.value
-        self._panel.parameters.compareThreshold = "otsu" if automatic else f"{share:g}"
+    def onThreshold(self, number: float) -> None:
+        """Set the threshold's number."""
+        self._setThreshold(ThresholdChoice.withNumber(self._threshold(), number))
 
-    def onMetric(self, index: int) -> None:
-        """Choose what is plotted."""
-        self._panel.parameters.plotMetric = self._panel.ui.plotMetricComboBox.itemData(index) or ""
+    def onLargest(self, largest: bool) -> None:
+        """Take the largest part alone, or all of them."""
+        self._setThreshold(ThresholdChoice.withLargest(self._threshold(), largest))
+
+    def onMinimum(self, milliliters: float) -> None:
+        """Leave out smaller hot spots."""
+        self._panel.parameters.spotsMinimum = milliliters
+
+    def onMost(self, count: int) -> None:
+        """Look for so many hot spots."""
+        self._panel.parameters.spotsMost = count
 
     def onCompare(self) -> None:
-        """Compare in the worker, or stop that."""
-        panel = self._panel
-        if self._question is not None:
-            panel.worker.cancelQuestion(self._question)
-            return
-        state = panel.state()
+        """Compare in the worker."""
+        panel, state = self._panel, self._panel.state()
         if problem(state):
             return
-        current = state.compare.maps == CURRENT_MAP
-        maps = [panel.sections.result.currentMap()] if current else panel.logic.maps()
-        chosen = [segment.id for segment in state.compare.segments if segment.chosen]
-        self._message = _("Comparing")
-        self._question = panel.worker.evaluate(
-            maps,
-            panel.parameters.truthNode,
-            chosen,
-            threshold=thresholdValue(state.compare.threshold),
-            onProgress=self._onProgress,
-            onDone=self._onDone,
-            onError=self._onError,
-        )
-        panel.requestRefresh()
+        isOne = state.compare.maps == CURRENT_MAP
+        maps = [panel.sections.result.currentMap()] if isOne else panel.logic.maps()
+        metrics = self.chosenMetrics(state)
 
-    def onPlot(self) -> None:
-        """Show the table as a plot."""
-        self._panel.logic.plotMetrics(self.table(), self._panel.parameters.plotMetric or None)
-
-    def onExport(self) -> None:
-        """Save the table where the person says."""
-        path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(),
-            _("Save the table"),
-            "metrics.csv",
-            _("Tables") + " (*.csv *.tsv)",
-        )
-        if path:
-            self._panel.logic.exportTable(self.table(), path)
-            self._panel.log(_("Saved {path}").format(path=path))
-
-    def _onProgress(self, fraction: float, message: str) -> None:
-        self._message = _("Comparing {name}, {percent} % done").format(
-            name=message, percent=round(100 * fraction)
-        )
-        self._panel.requestRefresh()
-
-    def _onDone(self, table) -> None:
-        self._question = None
-        self._panel.log(
-            _("Added '{name}', {rows} rows").format(
-                name=table.GetName(), rows=table.GetNumberOfRows()
+        def ask(**listeners):
+            return panel.worker.evaluate(
+                maps,
+                panel.parameters.truthNode,
+                self.chosenSegments(state),
+                metrics,
+                self.threshold(state),
+                self._options.chosen(chosen(state.compare.metrics)),
+                **listeners,
             )
-        )
 
-    def _onError(self, error) -> None:
-        self._question = None
-        if isCancel(error):
-            self._panel.log(_("Canceled"))
-        else:
-            self._panel.showError(error)
-        self._panel.requestRefresh()
+        self.measure.start(METRICS, ask, self.tableMade)
 
-    def _showTable(self, table) -> None:
-        """Show the numbers beside the names; the rest of the texts is part of a map's name."""
-        view = self._panel.ui.metricsTableView
-        view.setMRMLTableNode(table)
-        view.resizeColumnsToContents()
-        for column in range(len(TEXT_COLUMNS)):
-            view.setColumnHidden(column, TEXT_COLUMNS[column] not in _SHOWN_TEXTS)
-        view.setTextElideMode(qt.Qt.ElideMiddle)
-        view.setColumnWidth(0, min(view.columnWidth(0), _WIDEST_NAME))
-
-    def _showSegments(self, segments: tuple[Segment, ...]) -> None:
-        if segments == self._segments:
+    def onStructures(self) -> None:
+        """Share out the attention of the current map in the worker."""
+        panel, state = self._panel, self._panel.state()
+        if mapProblem(state) or truthProblem(state):
             return
-        widget = self._panel.ui.truthSegmentsList
+        mapNode, truth = panel.sections.result.currentMap(), panel.parameters.truthNode
+
+        def ask(**listeners):
+            return panel.worker.structures(mapNode, truth, self.chosenSegments(state), **listeners)
+
+        self.measure.start(STRUCTURES, ask, self.tableMade)
+
+    def onSpots(self) -> None:
+        """Find the hot spots of the current map in the worker."""
+        panel, state = self._panel, self._panel.state()
+        if mapProblem(state):
+            return
+        mapNode = panel.sections.result.currentMap()
+        truth = None if truthProblem(state) else panel.parameters.truthNode
+
+        def ask(**listeners):
+            return panel.worker.hotSpots(
+                mapNode,
+                self.threshold(state),
+                minimumMl=state.compare.spotsMinimum,
+                most=state.compare.spotsMost or None,
+                segmentationNode=truth,
+                segmentIds=self.chosenSegments(state),
+                **listeners,
+            )
+
+        self.measure.start(SPOTS, ask, self.tableMade)
+
+    def _threshold(self) -> ThresholdChoice.Threshold:
+        return ThresholdChoice.parsed(self._panel.parameters.compareThreshold)
+
+    def _setThreshold(self, threshold: ThresholdChoice.Threshold) -> None:
+        self._panel.parameters.compareThreshold = threshold.text
+
+    def _limitThreshold(self, text: str) -> None:
+        """Give the number the range of its kind, without a signal."""
+        low, high, digits = ThresholdChoice.LIMITS[ThresholdChoice.parsed(text).kind]
+        widget = self._panel.ui.compareThresholdSpinBox
         blocked = widget.blockSignals(True)
-        widget.clear()
-        for segment in segments:
-            item = qt.QListWidgetItem(segment.name, widget)
-            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-            item.setCheckState(qt.Qt.Checked if segment.chosen else qt.Qt.Unchecked)
+        widget.setDecimals(digits)
+        widget.setRange(low, high)
         widget.blockSignals(blocked)
-        self._segments = segments
 
 
-def _segmentsOf(node, chosen: list[str]) -> tuple[Segment, ...]:
+def _segmentsOf(node, keys: list[str]) -> tuple[Segment, ...]:
     """Return a segmentation's segments; with nothing chosen all of them are."""
     if node is None:
         return ()
     segmentation = node.GetSegmentation()
     ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
     return tuple(
-        Segment(key, segmentation.GetSegment(key).GetName(), not chosen or key in chosen)
-        for key in ids
+        Segment(key, segmentation.GetSegment(key).GetName(), not keys or key in keys) for key in ids
     )
-
-
-def _metricsOf(table) -> tuple[str, ...]:
-    if table is None:
-        return ()
-    names = range(len(TEXT_COLUMNS), table.GetNumberOfColumns())
-    return tuple(table.GetColumnName(index) for index in names)

@@ -1,0 +1,168 @@
+"""Questions of a session that measure: a table comes of each, or nothing."""
+
+from . import HotSpotNodes, StructureTable, SweepTable, TrustTable
+from .SceneTransaction import removeNewNodesOnError
+from .WorkerComparison import WorkerComparison, refuseWhatIsGone
+from .WorkerLine import WorkerLine
+from .WorkerQuestion import WorkerQuestion
+from .WorkerSubject import WorkerSubject
+from .WorkerTargets import targetFor
+
+
+class WorkerMeasures(WorkerLine):
+    """Part of `WorkerSession`. All take onProgress, onDone (called with the table) and onError."""
+
+    def evaluate(
+        self, mapNodes, segmentationNode, segmentIds, metrics=None, threshold="otsu",
+        options=None, **listeners,
+    ) -> WorkerQuestion:  # fmt: skip
+        """Hold maps against segments of ground truth; needs neither volumes nor a model.
+
+        Args:
+            mapNodes, segmentationNode, segmentIds, metrics, threshold, options: as in
+                `MapAnalysis.evaluate`.
+            listeners: onProgress, onDone, onError.
+        """
+
+        def ask(client, question) -> None:
+            WorkerComparison(
+                client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold,
+                options, self._readable,
+            ).ask()  # fmt: skip
+
+        return self._measure("compare", ask, listeners)
+
+    def structures(self, mapNode, segmentationNode, segmentIds=None, **listeners) -> WorkerQuestion:
+        """Share out the attention of a map among segments.
+
+        Args:
+            mapNode, segmentationNode, segmentIds: as in `SlicerAttentionMapsLogic.structures`.
+            listeners: onProgress, onDone, onError.
+        """
+
+        def ask(client, question) -> None:
+            masks = StructureTable.masksOf(segmentationNode, segmentIds)
+            add = self._adding(question, mapNode, StructureTable.addTable)
+            question.report(0.0, mapNode.GetName())
+            image = StructureTable.imageOf(mapNode)
+            sending = self._callbacks(question, on_done=add)
+            question.requests.append(client.evidence(image, masks, **sending))
+
+        return self._measure("structures", ask, listeners)
+
+    def hotSpots(
+        self, mapNode, threshold="otsu", *, minimumMl: float = 0.0, most=None,
+        segmentationNode=None, segmentIds=None, **listeners,
+    ) -> WorkerQuestion:  # fmt: skip
+        """Find the hot spots of a map.
+
+        Args:
+            mapNode, threshold, minimumMl, most, segmentationNode, segmentIds: as in
+                `SlicerAttentionMapsLogic.hotSpots`.
+            listeners: onProgress, onDone, onError.
+        """
+
+        def ask(client, question) -> None:
+            masks = {}
+            if segmentationNode is not None:
+                masks = StructureTable.masksOf(segmentationNode, segmentIds)
+            add = self._adding(question, mapNode, HotSpotNodes.addSpots)
+            question.report(0.0, mapNode.GetName())
+            request = client.hot_spots(
+                StructureTable.imageOf(mapNode), threshold, minimum_ml=minimumMl, most=most,
+                masks=masks, **self._callbacks(question, on_done=add),
+            )  # fmt: skip
+            question.requests.append(request)
+
+        return self._measure("hot spots", ask, listeners)
+
+    def trust(self, mapNode, record, tests=None, seed: int = 0, **listeners) -> WorkerQuestion:
+        """Test whether a map can be trusted; the chosen volumes and model are those of the map.
+
+        Args:
+            mapNode: the map.
+            record: what it was asked (`QuestionRecord.of`).
+            tests: names of tests; None for all.
+            seed: of what is random.
+            listeners: onProgress, onDone, onError.
+        """
+        question = WorkerQuestion(self._subject, f"trust {mapNode.GetName()}", **listeners)
+
+        def send() -> None:
+            add = self._adding(question, mapNode, TrustTable.addTable)
+            request = self._client.trust(
+                record.method, record.layer, record.target, tests=tests, seed=seed,
+                options=record.methodOptions, on_progress=question.report,
+                **self._callbacks(question, on_done=add),
+            )  # fmt: skip
+            question.requests.append(request)
+
+        return self._begin(question, send)
+
+    def sweep(
+        self, target, segmentationNode=None, segmentIds=None, *, layers="all", methods=None,
+        metrics=None, threshold="otsu", options=None, className=None, component: bool = False,
+        **listeners,
+    ) -> WorkerQuestion:  # fmt: skip
+        """Try layers and methods for one question about the chosen volumes and model.
+
+        Args:
+            target, className, component: as in `WorkerSession.explain`.
+            segmentationNode, segmentIds, layers, methods, metrics, threshold: as in
+                `SlicerAttentionMapsLogic.sweep`.
+            options: of the methods and metrics.
+            listeners: onProgress, onDone, onError.
+        """
+        question = WorkerQuestion(self._subject, "sweep", **listeners)
+
+        def send() -> None:
+            asked = targetFor(question.subject, question.model, target, className, component)
+            record = question.subject.record(asked)
+            masks = {}
+            if segmentationNode is not None:
+                masks = StructureTable.masksOf(segmentationNode, segmentIds)
+
+            def make(rows, scanNode):
+                return SweepTable.addTable(rows, scanNode, record)
+
+            add = self._adding(question, question.subject.scanNode, make)
+            request = self._client.sweep(
+                masks, layers=layers, methods=methods, metrics=metrics, target=asked,
+                threshold=threshold, options=options, on_progress=question.report,
+                **self._callbacks(question, on_done=add),
+            )  # fmt: skip
+            question.requests.append(request)
+
+        return self._begin(question, send)
+
+    def _measure(self, text: str, ask, listeners: dict) -> WorkerQuestion:
+        """Begin a question that needs neither volumes nor a model."""
+        question = WorkerQuestion(WorkerSubject(), text, **listeners)
+        self._questions.append(question)
+        self._note(f"{text}: asked")
+        try:
+            ask(self._started(), question)
+        except Exception as error:  # is told like all that comes later
+            self._failed.append((question, self._readable(error)))
+        self._changed()
+        return question
+
+    def _adding(self, question: WorkerQuestion, node, make):
+        """Return what makes nodes of what was found, as the question's last step.
+
+        Args:
+            question: ends with what `make` returns.
+            node: what was measured; must still be there.
+            make: called with what was found, and the node.
+        """
+
+        def work(found):
+            yield
+            refuseWhatIsGone([node])
+            with removeNewNodesOnError(node.GetScene()):
+                return make(found, node)
+
+        def add(found) -> None:
+            question.work = work(found)
+
+        return add
