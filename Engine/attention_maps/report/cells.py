@@ -141,7 +141,7 @@ def table_of(
         for row in listed
     ]
     heads = [
-        Head(head, any(row[place].number for row in cells))
+        Head(head, place > 0 and any(row[place].number for row in cells))
         for place, head in enumerate(columns.values())
     ]
     return Table(caption, tuple(heads), tuple(cells), reasons_of(cells), note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import AttentionMapsError
 from attention_maps.registry import methods
-from attention_maps.report.cells import Table, table_of
+from attention_maps.report.cells import Table, number_text, table_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import (
     GROUP,
@@ -180,7 +180,8 @@ def _examples(
             continue
         if found is not None:
             inside = f" in {row['label']}" if row.get("label") else ""
-            heading = f"{word} {label_of(metric)}: {row['case']} ({row[metric]:.3g}{inside})"
+            name = label_of(metric)
+            heading = f"{word}: {row['case']}, {name}{inside} {number_text(row[metric])}"
             examples.append(Example(heading, *found))
     return tuple(examples)
 

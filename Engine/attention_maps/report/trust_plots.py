@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+import re
+from itertools import cycle, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,19 +60,31 @@ def draw_curves(finding: Finding) -> Figure | None:
 
 def _draw_panel(axes: Any, curves: Sequence[Curve]) -> None:
     looks = styles()
-    controls = 0
-    for curve in sorted(curves, key=lambda item: is_control(item.name)):
-        if is_control(curve.name):
-            line = CONTROL_STYLES[controls % len(CONTROL_STYLES)]
-            look: dict[str, Any] = {"color": FAINT, "linestyle": line, "lw": 1.3}
-            controls += 1
-        else:
+    for curve in curves:
+        if not is_control(curve.name):
             look = {**next(looks), "lw": 1.9, "ms": 4}
             if len(curve.x) > MOST_MARKED:
                 look["marker"] = ""
-        axes.plot(curve.x, curve.y, label=literal(shortened(curve.name)), **look)
+            axes.plot(curve.x, curve.y, label=literal(shortened(curve.name)), **look)
+    groups: dict[str, list[Curve]] = {}
+    for curve in filter(lambda item: is_control(item.name), curves):
+        groups.setdefault(without_numbers(curve.name), []).append(curve)
+    for (name, members), dashes in zip(groups.items(), cycle(CONTROL_STYLES), strict=False):
+        several = f" ({len(members)})" if len(members) > 1 else ""
+        for number, curve in enumerate(members):
+            label = literal(shortened(name) + several) if number == 0 else None
+            axes.plot(curve.x, curve.y, color=FAINT, ls=dashes, lw=1, alpha=0.8, label=label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+
+
+def without_numbers(name: str) -> str:
+    """What many controls of one kind have in common.
+
+    >>> without_numbers("random map 3, blurred")
+    'random map, blurred'
+    """
+    return re.sub(r" \d+\b", "", name)
 
 
 def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure | None:

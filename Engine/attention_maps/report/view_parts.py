@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.report.cells import Table, sentence, table_of
+from attention_maps.report.cells import Table, number_text, sentence, table_of
 from attention_maps.report.sweep_plots import draw_heat_map, draw_lines
 from attention_maps.report.tables import label_of, unit_of
-from attention_maps.report.trust_plots import draw_curves
+from attention_maps.report.trust_plots import draw_curves, without_numbers
+from attention_maps.sweep_table import method_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from attention_maps.sweep_table import Sweep
 
 SIDES = ("RL", "AP", "SI")
-MOST_SPOTS = 20
+MOST_SPOTS = 10
 MOST_ROWS = 40
 MOST_SWEEP_PLOTS = 3
 PLOTTED = ("energy_inside", "dice", "pointing_game", "positive_share", "entropy")
@@ -57,6 +59,7 @@ class SweepView:
     summary: str
     plots: tuple[Shot, ...]
     best: Table
+    failures: Table | None
 
 
 def trust_view(report: TrustReport, *, plots: bool = True) -> TrustView:
@@ -113,27 +116,62 @@ def _finding_view(finding: Finding) -> FindingView:
 def _tables_of(finding: Finding) -> list[Table]:
     """Figures beside the control's, and the rows of the test."""
     tables = []
-    names = list(dict.fromkeys([*finding.figures, *finding.controls]))
-    if names:
-        rows = [
-            {
-                "figure": name.replace("_", " "), "value": finding.figures.get(name),
-                "control": finding.controls.get(name),
-            }
-            for name in names
-        ]  # fmt: skip
-        columns = {"figure": "Figure", "value": "This map"}
-        if finding.controls:
-            columns["control"] = "Control"
+    rows = figure_rows(finding)
+    if rows:
+        columns = {"figure": "Figure", "value": "This map", "control": "Control"}
+        if not finding.controls:
+            del columns["control"]
         tables.append(table_of(f"{finding.label}: figures", rows, columns))
     if finding.rows:
-        keys = dict.fromkeys(key for row in finding.rows for key in row)
-        heads = {key: str(key).replace("_", " ") for key in keys}
+        keys = dict.fromkeys(
+            key for row in finding.rows for key, value in row.items() if value not in ("", None)
+        )
+        heads = {key: sentence(str(key).replace("_", " ")).rstrip(".") for key in keys}
         left = len(finding.rows) - MOST_ROWS
         note = f"{left} more rows are in the Excel report." if left > 0 else ""
         rows_shown: Sequence[Mapping[str, Any]] = finding.rows[:MOST_ROWS]
         tables.append(table_of(f"{finding.label}: in parts", rows_shown, heads, note=note))
     return tables
+
+
+def figure_rows(finding: Finding) -> list[dict[str, Any]]:
+    """One row per figure, with the controls that belong to it; of many their range."""
+    rows = []
+    left = dict(finding.controls)
+    for name, value in finding.figures.items():
+        groups: dict[str, list[float]] = {}
+        for key in list(left):
+            kind = _kind_of_control(key, name)
+            if kind is not None:
+                groups.setdefault(kind, []).append(left.pop(key))
+        controls = "; ".join(_range_text(kind, values) for kind, values in groups.items())
+        rows.append({"figure": name.replace("_", " "), "value": value, "control": controls})
+    for key, value in left.items():
+        rows.append({"figure": key.replace("_", " "), "value": None, "control": value})
+    return rows
+
+
+def _kind_of_control(key: str, figure: str) -> str | None:
+    """What kind of control a name speaks of; None where it is of another figure."""
+    if key == figure:
+        return ""
+    if key.startswith(f"{figure}, "):
+        return without_numbers(key[len(figure) + 2 :])
+    if key.endswith(f", {figure}"):
+        return without_numbers(key[: -len(figure) - 2])
+    return None
+
+
+def _range_text(kind: str, values: Sequence[float]) -> str:
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        text = "not defined"
+    elif len(values) == 1:
+        text = number_text(known[0])
+    else:
+        text = f"{number_text(min(known))} to {number_text(max(known))}"
+    several = f"{len(values)} {kind}s" if len(values) > 1 else kind
+    return f"{text} ({several})" if kind else text
 
 
 def sweep_view(sweep: Sweep) -> SweepView:
@@ -161,14 +199,25 @@ def sweep_view(sweep: Sweep) -> SweepView:
                "value": "Value", "unit": "Unit", "better": "Better"}  # fmt: skip
     if not sweep.labels:
         del columns["label"]
-    failed = len({(row["layer"], row["method"]) for row in sweep.rows if not row["size"]})
+    failures = _failures(sweep)
+    failed = sum(row["maps"] for row in failures)
     maps = len({(row["layer"], row["method"]) for row in sweep.rows}) - failed
     summary = (
         f"{maps} maps of one question: {len(sweep.layers)} layers, {len(sweep.methods)} methods."
     )
-    if failed:
-        summary += f" {failed} maps could not be made; the table of the sweep says why."
-    return SweepView(summary, tuple(shots), table_of("Best by each figure", rows, columns))
+    heads = {"method": "Method", "maps": "Maps", "reason": "Why"}
+    why = table_of("Maps that could not be made", failures, heads) if failures else None
+    return SweepView(summary, tuple(shots), table_of("Best by each figure", rows, columns), why)
+
+
+def _failures(sweep: Sweep) -> list[dict[str, Any]]:
+    """How many maps of a method could not be made, by the reason."""
+    pairs = {(row["layer"], row["method"]): row["reason"] for row in sweep.rows if not row["size"]}
+    counts = Counter((method, reason) for (_, method), reason in pairs.items())
+    return [
+        {"method": method_label(method), "maps": count, "reason": reason}
+        for (method, reason), count in counts.items()
+    ]
 
 
 def hot_spot_table(spots: Sequence[HotSpot]) -> Table:
@@ -183,16 +232,16 @@ def hot_spot_table(spots: Sequence[HotSpot]) -> Table:
                 "size": spot.mm2 if flat else spot.ml,
                 "box": " x ".join(f"{side:.1f}" for side in spot.size_mm),
                 "center": position_text(spot.center_ras), "peak": spot.peak,
-                "at": position_text(spot.peak_ras), "mean": spot.mean,
+                "at": position_text(spot.peak_ras),
                 **{f"in {name}": spot.overlaps.get(name) for name in names},
             }
         )  # fmt: skip
     columns = {"number": "No.", "share": "Share of attention", "size": "mm\u00b2" if flat else "ml",
                "box": "Box (mm)", "center": "Center (mm)", "peak": "Peak", "at": "Peak at (mm)",
-               "mean": "Mean", **{f"in {name}": f"Inside {name}" for name in names}}  # fmt: skip
+               **{f"in {name}": f"Inside {name}" for name in names}}  # fmt: skip
     percent = ["share", *(f"in {name}" for name in names)]
     left = len(spots) - MOST_SPOTS
-    note = f"{left} smaller ones are in the Excel report." if left > 0 else ""
+    note = f"The {MOST_SPOTS} hottest; {left} more are in the Excel report." if left > 0 else ""
     return table_of(
         "Connected parts above the threshold", rows, columns, percent=percent, note=note
     )
