@@ -33,7 +33,7 @@ def load_model(
     device: str | torch.device = "auto",
     *,
     configuration: str | None = None,
-    folds: Sequence[str | int] | None = None,
+    folds: Sequence[str | int] | str | int | None = None,
     checkpoint: str | None = None,
     trust: bool = False,
     previous_stage: Any = None,
@@ -48,7 +48,7 @@ def load_model(
             Of a model that says so itself, the fields that are given replace its own. Without any
             the image goes in as it is.
         configuration: Of several models in a folder, such as "3d_lowres"; None for the usual one.
-        folds: Which trained folds are averaged; None for all.
+        folds: Which trained folds are averaged, such as [0, 1]; None for all.
         checkpoint: Name of the checkpoint, such as "best"; None for the final one.
         trust: Whether code that comes with the model may be executed.
         previous_stage: Label map (Image or path) of a cascade's first stage; None to compute it.
@@ -66,7 +66,8 @@ def load_model(
     if path is not None and spec is None:
         spec = find_sidecar(path)
     wanted = _checked_device(device)
-    chosen = None if folds is None else tuple(map(str, folds))
+    listed = [folds] if isinstance(folds, str | int) else folds
+    chosen = None if listed is None else tuple(map(str, listed))
     options = LoadOptions(configuration, chosen, checkpoint, trust, previous_stage)
     loaded = _loaded(source, path, wanted, options)
     at, dtype = _place_of(loaded.networks[0], torch.device("cpu") if path is None else wanted)
