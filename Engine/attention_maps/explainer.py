@@ -179,6 +179,30 @@ class Explainer:
                 batch_size, options,
             )  # fmt: skip
 
+    def trust_passes(
+        self,
+        method: str = "grad_cam",
+        layer: str = "auto",
+        *,
+        tests: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> dict[str, int]:
+        """About how many passes through the network each test of `trust` takes.
+
+        A backward pass counts two; over windows each pass runs all windows that the question meets.
+        Finding the layers takes one forward pass where that was not done yet.
+
+        Args:
+            method: As in `trust`.
+            layer: As in `trust`.
+            tests: As in `trust`.
+            options: As in `trust`.
+        """
+        from attention_maps.faithfulness.trust import count_passes
+
+        with self._lock:
+            return count_passes(self, self._passes, method, layer, tests, options)
+
     def _layer_names(
         self, chosen: Sequence[Method], layer: str | Sequence[str], report: Progress
     ) -> list[str]:

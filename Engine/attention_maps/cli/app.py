@@ -15,6 +15,7 @@ from attention_maps.cli.explain import register as register_explain
 from attention_maps.cli.layers import register as register_layers
 from attention_maps.cli.methods import register as register_methods
 from attention_maps.cli.sweep import register as register_sweep
+from attention_maps.cli.trust import register as register_trust
 
 app = typer.Typer(
     name="attention-maps",
@@ -32,6 +33,7 @@ for register in (
     register_layers,
     register_explain,
     register_evaluate,
+    register_trust,
     register_sweep,
     register_report,
     register_cohort,

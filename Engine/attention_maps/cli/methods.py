@@ -55,10 +55,11 @@ def _row(item: Any) -> list[str]:
     shows = [item.description, f"{'signed' if item.signed else 'positive'}; {item.reference}"]
     if item.remark:
         shows.append(f"Note: {item.remark}")
-    return [item.name + other, "\n".join(shows), "\n".join(map(_option, item.options.values()))]
+    return [item.name + other, "\n".join(shows), "\n".join(map(option_line, item.options.values()))]
 
 
-def _option(option: Any) -> str:
+def option_line(option: Any) -> str:
+    """An option with its default, range and help."""
     if option.choices:
         limits = " | ".join(map(str, option.choices))
     elif option.high is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from attention_maps.answer import Answer
-    from attention_maps.registry import Option
+    from attention_maps.registry import Option, TrustTest
 
 Position = tuple[float, float, float]
 
@@ -131,18 +131,23 @@ def _class(name: str | None, ask: Callable[[], Answer], ras: Position | None) ->
     return answer.ranking()[0]
 
 
-def read_options(pairs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """Options of methods from key=value; the methods' own declarations say which type.
+def read_options(
+    pairs: Sequence[str], names: Sequence[str], tests: Sequence[TrustTest] = ()
+) -> dict[str, Any]:
+    """Options of methods and tests from key=value; their own declarations say which type.
 
     Args:
         pairs: Texts such as "samples=50".
         names: The methods.
+        tests: Tests of maps.
     """
     from attention_maps.registry import find_method
 
     declared: dict[str, Option] = {}
     for name in names:
         declared.update(find_method(name).options)
+    for test in tests:
+        declared.update(test.options)
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

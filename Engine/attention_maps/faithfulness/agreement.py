@@ -27,7 +27,7 @@ Pair = tuple[str, str]  # method, layer
 
 
 def _other_methods(subject: Subject) -> list[Pair]:
-    layer = subject.map.layer
+    layer = subject.layer
     if subject.method.has_layer:
         return [(name, layer) for name in AT_LAYER if name != subject.method.name]
     found = [(name, layer) for name in AT_INPUT if name != subject.method.name]
@@ -65,9 +65,9 @@ def _other_layers(subject: Subject, count: int) -> list[str]:
     """Layers evenly spread over the network, each tensor once, without the map's own."""
     geometry = subject.passes.geometry(Progress(None))
     explainable = {info.name for info in geometry.infos if info.explainable}
-    own = {name for names in geometry.same.values() if subject.map.layer in names for name in names}
+    own = {name for names in geometry.same.values() if subject.layer in names for name in names}
     found: list[str] = []
-    seen: set[str] = own | {subject.map.layer}
+    seen: set[str] = own | {subject.layer}
     for info in geometry.infos:
         if info.name in explainable and info.name not in seen:
             found.append(info.name)
@@ -156,5 +156,5 @@ def _finding(
         sentence = f"Other {what} show other places {detail}: look at several before you conclude."
     figures = {"median rank correlation": middle, "least rank correlation": min(ranks),
                "median overlap of the hottest": overlap}  # fmt: skip
-    return Finding(test, label, verdict, sentence, figures, {"overlap by chance": hottest},
-                   rows=tuple(rows))  # fmt: skip
+    chance = {"median overlap of the hottest": hottest}
+    return Finding(test, label, verdict, sentence, figures, chance, rows=tuple(rows))

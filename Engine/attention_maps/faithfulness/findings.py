@@ -47,7 +47,8 @@ class Finding:
         verdict: "passed", "failed", "note" (neither), or "not tested".
         sentence: What was found, plain.
         figures: Numbers of the map, by name.
-        controls: The same numbers of what the map is held against.
+        controls: The same numbers, under the same names, of what the map is held against: the best
+            random map, the edge map of the image, chance.
         curves: Lines to plot, controls included.
         rows: A table, one dict per row with the same keys.
         reason: Why it was not tested, else empty.

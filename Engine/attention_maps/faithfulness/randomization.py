@@ -146,8 +146,8 @@ def _finding(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> Findi
         "SSIM after all layers": steps[-1].ssim,
     }
     controls = {
-        "edge map, rank correlation after the last block": steps[0].edges,
-        "edge map, rank correlation after all layers": steps[-1].edges,
+        "rank correlation after the last block": steps[0].edges,
+        "rank correlation after all layers": steps[-1].edges,
     }
     share = (0.0, *(step.layers / count for step in steps))
     lines = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _tested(subject: Subject, test: str, steps: int, controls: int, blur: float)
         fractions,
         insert=test == "insertion",
     )
-    return _finding(test, found, subject)
+    return _finding(test, found)
 
 
 def removal(
@@ -187,43 +187,48 @@ def removal(
     return Removal((0.0, *fractions, 1.0), curves, ends)
 
 
-def _finding(test: str, found: Removal, subject: Subject) -> Finding:
+def _finding(test: str, found: Removal) -> Finding:
     label = test.capitalize()
     insert = test == "insertion"
+    full = next(iter(found.ends.values()))[0]
+    figures = {"score": full}
+    figures |= {f"score, {name}": empty for name, (_, empty) in found.ends.items()}
     usable = [name for name in found.curves if found.usable(name)]
-    curves = tuple(curve for name in usable for curve in _curves(name, found, insert))
-    figures = _scores(found)
-    controls: dict[str, float] = {}
-    wins: list[bool] = []
-    texts = []
+    if not usable:
+        ends = ", ".join(f"{empty:.4g} ({name})" for name, (_, empty) in found.ends.items())
+        reason = f"the score is not lower without the image: {full:.4g} with it, {ends} without"
+        return Finding(test, label, "not tested", f"Not tested: {reason}.", figures, reason=reason)
+    curves: list[Curve] = []
+    rows: list[dict[str, Any]] = []
+    controls, wins, texts = {}, [], []
     for name in usable:
         own, *random = found.areas(name).tolist()
         figures[f"area, {name}"] = own
-        controls |= {f"area, {name}, random map {n}": a for n, a in enumerate(random, start=1)}
+        controls[f"area, {name}"] = max(random) if insert else min(random)
         wins += [own > other if insert else own < other for other in random]
         texts.append(f"{name}: area {own:.2f}, random {min(random):.2f} to {max(random):.2f}")
-    if not usable:
-        ends = ", ".join(f"{b:.4g} ({name})" for name, (_, b) in found.ends.items())
-        full = next(iter(found.ends.values()))[0]
-        reason = f"the score is not lower without the image: {full:.4g} with it, {ends} without"
-        return Finding(test, label, "not tested", f"Not tested: {reason}.", figures, reason=reason)
+        curves += _curves(name, found, insert)
+        rows += [
+            {"baseline": name, "order": order, "area": area}
+            for order, area in zip(_orders(len(random)), [own, *random], strict=True)
+        ]
     verdict, sentence = _words(insert, wins, "; ".join(texts))
-    return Finding(test, label, verdict, sentence, figures, controls, curves)
+    return Finding(
+        test, label, verdict, sentence, figures, controls, tuple(curves), tuple(rows)
+    )  # fmt: skip
 
 
-def _scores(found: Removal) -> dict[str, float]:
-    full = next(iter(found.ends.values()))[0]
-    return {"score": full} | {f"score, {name}": empty for name, (_, empty) in found.ends.items()}
+def _orders(controls: int) -> list[str]:
+    return ["map", *(f"random map {number}" for number in range(1, controls + 1))]
 
 
 def _curves(name: str, found: Removal, insert: bool) -> list[Curve]:
-    what = "inserted" if insert else "deleted"
+    where = f"share of voxels {'inserted into' if insert else 'replaced by'} the {BASELINES[name]}"
     rows = found.curves[name]
-    names = ["map", *(f"random map {number}" for number in range(1, len(rows)))]
     return [
-        Curve(f"{title}, {name}", found.fractions, tuple(row.tolist()),
-              f"share of voxels {what}", "score (1 image, 0 baseline)")
-        for title, row in zip(names, rows, strict=True)
+        Curve(f"{title}, {name}", found.fractions, tuple(row.tolist()), where,
+              "score (1 image, 0 baseline)")
+        for title, row in zip(_orders(len(rows) - 1), rows, strict=True)
     ]  # fmt: skip
 
 

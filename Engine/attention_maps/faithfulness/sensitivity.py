@@ -90,7 +90,7 @@ def _finding(rows: list[dict[str, float]], level: float) -> Finding:
     worst = min(ranks)
     figures = {
         "max sensitivity": max(changes), "mean sensitivity": sum(changes) / len(changes),
-        "least rank correlation": worst,
+        "least rank correlation": worst, "largest relative change of the score": moved,
     }  # fmt: skip
     detail = (
         f"(rank correlation {worst:.2f} or more, relative change up to {max(changes):.2f}), and "
@@ -107,5 +107,5 @@ def _finding(rows: list[dict[str, float]], level: float) -> Finding:
         sentence = f"{start} becomes another one {detail}: its details mean little."
     return Finding(
         "noise_sensitivity", "Sensitivity to noise", verdict, sentence, figures,
-        {"largest relative change of the score": moved}, rows=tuple(rows),
+        rows=tuple(rows),
     )  # fmt: skip

@@ -37,24 +37,30 @@ class Subject:
     Args:
         model: The model.
         passes: How the image goes through it.
-        made: The map.
-        method: What made it.
+        method: What makes the map.
         options: With which options.
-        question: What was asked; it stays the same in all tests.
+        layer: Name of the layer, "input" for methods that work on the input.
         seed: Of everything random.
         batch_size: Inputs per batch; None for as many as fit.
+
+    Attributes:
+        map: The map, once it is made.
+        question: What was asked; it stays the same in all tests.
+        report: Where the progress of the present test goes.
     """
 
+    map: AttentionMap
+    question: Question
+
     def __init__(
-        self, model: LoadedModel, passes: Passes, made: AttentionMap, method: Method,
-        options: Mapping[str, Any], question: Question, seed: int, batch_size: int | None = None,
+        self, model: LoadedModel, passes: Passes, method: Method, options: Mapping[str, Any],
+        layer: str, seed: int = 0, batch_size: int | None = None,
     ) -> None:  # fmt: skip
         self.model = model
         self.passes = passes
-        self.map = made
         self.method = method
         self.options = dict(options)
-        self.question = question
+        self.layer = layer
         self.seed = seed
         self.report = Progress(None)
         self._batch_size = batch_size
@@ -132,7 +138,7 @@ class Subject:
         """
         chosen = method or self.method
         options = self.options if method is None else {}
-        layer = layer or self.map.layer
+        layer = layer or self.layer
         names = [layer] if chosen.has_layer else [INPUT] if chosen.needs == "input" else []
         backward = chosen.gradients and chosen.has_layer
         asked = self._ask(passes or self.passes, names, backward, report)
@@ -168,7 +174,7 @@ class Subject:
     def _channels(self) -> int:
         geometry = self.passes.geometry(Progress(None))
         found = {info.name: info.shape for info in geometry.infos}
-        shape = found.get(self.map.layer, ())
+        shape = found.get(self.layer, ())
         return int(shape[1]) if len(shape) > 1 else 1
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from attention_maps.errors import AttentionMapsError, Cancelled, MethodError
 from attention_maps.faithfulness import thresholds
 from attention_maps.faithfulness.findings import Finding, TrustReport
-from attention_maps.faithfulness.subject import Subject, part_of
+from attention_maps.faithfulness.subject import INPUT, Subject, part_of
+from attention_maps.progress import Progress
 from attention_maps.registry import find_method, find_trust_test, split_options, trust_tests
 from attention_maps.targets import expand_targets
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
     from attention_maps.explainer import Explainer
     from attention_maps.passes import Passes
-    from attention_maps.progress import Progress
-    from attention_maps.registry import TrustTest
+    from attention_maps.registry import Method, TrustTest
     from attention_maps.types import ProgressCallback
 
 NO_EVIDENCE = "the map is zero everywhere: there is nothing to test"
@@ -78,57 +78,71 @@ def examine(
 ) -> TrustReport:  # fmt: skip
     """What `Explainer.trust` does, with how the image goes through the network."""
     started = time.perf_counter()
-    subject, chosen, given = _prepare(
-        session, passes, method, layer, target, tests, seed, report, batch_size, options
-    )
-    costs = [max(1, item.passes(subject, **given[item.name])) for item in chosen]
-    share, total = report.fraction, sum(costs)
-    findings = []
-    for item, cost in zip(chosen, costs, strict=True):
-        end = share + (1 - report.fraction) * cost / total
-        subject.report = part_of(report, share, end)
-        findings.append(_find(item, subject, given[item.name]))
-        share = end
+    item, chosen, given = _asked(method, layer, tests, seed, options)
+    made = session.explain(
+        method, layer, target, part_of(report, 0.0, 0.05).callback, batch_size=batch_size,
+        **given[item.name],
+    )  # fmt: skip
+    if isinstance(made, list):
+        raise MethodError(f"Expected one question, got {len(made)}: a report is about one map.")
+    subject = Subject(session.model, passes, item, given[item.name], made.layer, seed, batch_size)
+    subject.map = made
+    answer = passes.answer((), Progress(None))
+    subject.question = expand_targets(target, answer)[0][0].resolve(answer)
+    costs = _costs(subject, chosen, given)
+    findings, done, total = [], 0, sum(costs.values())
+    for test in chosen:
+        begin, done = done, done + costs[test.name]
+        start, end = (0.05 + 0.95 * share / total for share in (begin, done))
+        subject.report = part_of(report, start, end)
+        subject.report.stage(test.label, 0.0, 0.0, 1)
+        findings.append(_find(test, subject, given[test.name]))
     report.finish()
-    limits = {name.lower(): value for name, value in vars(thresholds).items() if name.isupper()}
     tested = {
-        "seed": seed, "tests": given, "passes": total, "thresholds": limits,
+        "seed": seed, "tests": {test.name: given[test.name] for test in chosen}, "passes": costs,
+        "thresholds": {name.lower(): value for name, value in vars(thresholds).items()
+                       if name.isupper()},
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
-    provenance = {**subject.map.provenance, "trust": tested}
-    return TrustReport(subject.map, tuple(findings), provenance, session.image)
+    provenance = {**made.provenance, "trust": tested}
+    return TrustReport(made, tuple(findings), provenance, session.image)
 
 
-def _prepare(
-    session: Explainer, passes: Passes, method: str, layer: str, target: Any,
-    tests: str | Sequence[str] | None, seed: int, report: Progress, batch_size: int | None,
+def count_passes(
+    session: Explainer, passes: Passes, method: str, layer: str,
+    tests: str | Sequence[str] | None, options: Mapping[str, Any],
+) -> dict[str, int]:  # fmt: skip
+    """What `Explainer.trust_passes` gives."""
+    item, chosen, given = _asked(method, layer, tests, 0, options)
+    name = INPUT
+    if item.has_layer:
+        asked = session.model.spec.layer if layer == "auto" else None
+        name = session.model.resolve_layers(asked or layer, session.geometry())[0]
+    subject = Subject(session.model, passes, item, given[item.name], name)
+    return _costs(subject, chosen, given)
+
+
+def _costs(
+    subject: Subject, chosen: Sequence[TrustTest], given: Mapping[str, Mapping[str, Any]]
+) -> dict[str, int]:
+    return {test.name: max(1, test.passes(subject, **given[test.name])) for test in chosen}
+
+
+def _asked(
+    method: str, layer: str, tests: str | Sequence[str] | None, seed: int,
     options: Mapping[str, Any],
-) -> tuple[Subject, list[TrustTest], dict[str, dict[str, Any]]]:  # fmt: skip
-    """The map, the tests, and their options in full."""
+) -> tuple[Method, list[TrustTest], dict[str, dict[str, Any]]]:  # fmt: skip
+    """The method, the tests, and their options by name; those of tests in full."""
     if not isinstance(method, str) or not isinstance(layer, str) or layer == "all":
         raise MethodError("Expected one method and one layer: a report is about one map.")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise MethodError(f"Expected the seed to be a whole number of at least 0, got {seed!r}.")
     item, chosen = find_method(method), _tests(tests)
-    split = split_options([item, *chosen], options)
-    part = part_of(report, 0.0, 0.05)
-    made = session.explain(
-        method, layer, target, part.callback, batch_size=batch_size, **split[item.name]
-    )
-    if isinstance(made, list):
-        raise MethodError(f"Expected one question, got {len(made)}: a report is about one map.")
-    report.stage("Testing the map", 0.05, 0.05, 1)
-    answer = passes.answer((), part_of(report, 0.05, 0.05))
-    question = expand_targets(target, answer)[0][0].resolve(answer)
-    subject = Subject(
-        session.model, passes, made, item, split[item.name], question, seed, batch_size
-    )
-    given = {
-        test.name: {name: option.default for name, option in test.options.items()}
-        | split[test.name]
-        for test in chosen
-    }
-    return subject, chosen, given
+    given = split_options([item, *chosen], options)
+    for test in chosen:
+        defaults = {name: option.default for name, option in test.options.items()}
+        given[test.name] = defaults | given[test.name]
+    return item, chosen, given
 
 
 def _tests(names: str | Sequence[str] | None) -> list[TrustTest]:
