@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from attention_maps.errors import MethodError
-from attention_maps.measures.components import bounding_box
+from attention_maps.measures.components import bounding_box, surface
+from attention_maps.measures.distances import VoxelSet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,9 +71,17 @@ class Attention:
         return np.sort(self.evidence[self.evidence > 0])
 
     @cached_property
-    def hottest(self) -> NDArray[np.intp]:
-        """(n, ndim) indices of all voxels that have the largest value."""
-        return np.argwhere(self.evidence == np.float32(self.maximum))
+    def hottest(self) -> VoxelSet:
+        """All voxels that have the largest value."""
+        marks = self.evidence == np.float32(self.maximum)
+        box = bounding_box(marks) or ()
+        return VoxelSet(marks[box], box, self.grid)
+
+    @cached_property
+    def surface(self) -> VoxelSet | None:
+        """Voxels above the cut with a face to what is not; None where nothing is above it."""
+        box = self.attended_box
+        return None if box is None else VoxelSet(surface(self.attended[box]), box, self.grid)
 
     @cached_property
     def centroid(self) -> NDArray[np.float64]:

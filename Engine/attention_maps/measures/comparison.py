@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention_maps.measures.components import bounding_box, surface
-from attention_maps.measures.distances import nearest, search_tree
+from attention_maps.measures.distances import VoxelSet, distances
 from attention_maps.measures.voxels import is_right_angled
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from attention_maps.measures.attention import Attention
     from attention_maps.types import Grid
+
+
+NOTHING_ATTENDED = "no voxel of the map is above the threshold"
 
 
 class Undefined(Exception):  # noqa: N818 - an outcome, not an error
@@ -93,51 +94,39 @@ class Comparison:
         return float(common), float(everywhere)
 
     @cached_property
-    def mask_surface(self) -> NDArray[np.float64]:
-        """(n, 3) centers of the voxels at the mask's surface in the world, mm."""
-        return self._surface_of(self.mask, self.mask_box)
+    def mask_surface(self) -> VoxelSet:
+        """Voxels of the mask with a face to the outside."""
+        return VoxelSet(surface(self.mask[self.mask_box]), self.mask_box, self.grid)
 
     @cached_property
-    def surface_tree(self) -> Any:
-        """For searching the mask's surface."""
-        return search_tree(self.mask_surface)
-
-    @cached_property
-    def mask_tree(self) -> Any:
-        """For searching the mask.
+    def mask_voxels(self) -> VoxelSet:
+        """Among which the voxel of the mask is that is nearest to a place outside.
 
         The surface is enough where the grid's axes are at right angles. Where they are far from
         that, a voxel without a face to the outside may be the nearest one.
         """
         if is_right_angled(self.grid):
-            return self.surface_tree
-        start = [side.start for side in self.mask_box]
-        return search_tree(self.grid.to_world(np.argwhere(self.mask[self.mask_box]) + start))
+            return self.mask_surface
+        return VoxelSet(self.mask[self.mask_box], self.mask_box, self.grid)
 
     @cached_property
     def peak_distance(self) -> float:
         """Distance of the hottest voxel to the mask in mm, 0 inside; of several the nearest."""
         hottest = self.attention.hottest
-        if len(hottest) == self.evidence.size:
+        if hottest.count == self.evidence.size:
             raise Undefined("the map is the same everywhere, so it has no hottest voxel")
-        if self.mask[tuple(hottest.T)].any():
+        if (hottest.marks & self.mask[hottest.box]).any():
             return 0.0
-        return float(nearest(self.grid.to_world(hottest), self.mask_tree).min())
+        return float(distances(hottest, self.mask_voxels).min())
 
     @cached_property
-    def surface_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def surface_distances(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Distances in mm from each surface voxel to the other surface.
 
         From the surface of what is above the threshold to that of the mask, and back. A surface
         voxel has a face to the outside; distances are between centers in the world.
         """
-        box = self.attention.attended_box
-        if box is None:
-            raise Undefined("no voxel of the map is above the threshold")
-        attended = self._surface_of(self.attended, box)
-        forth = nearest(attended, self.surface_tree)
-        return forth, nearest(self.mask_surface, search_tree(attended))
-
-    def _surface_of(self, region: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float64]:
-        start = [side.start for side in box]
-        return self.grid.to_world(np.argwhere(surface(region[box])) + start)
+        attended = self.attention.surface
+        if attended is None:
+            raise Undefined(NOTHING_ATTENDED)
+        return distances(attended, self.mask_surface), distances(self.mask_surface, attended)

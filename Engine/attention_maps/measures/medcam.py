@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attention_maps.measures.comparison import Undefined
+from attention_maps.measures.comparison import NOTHING_ATTENDED, Undefined
 from attention_maps.measures.overlap import precision
 from attention_maps.registry import metric
 
@@ -22,7 +22,7 @@ def wioa(comparison: Comparison) -> float:
     """Share of the attention above the threshold that lies inside the mask, weighted by value."""
     common, everywhere = comparison.attended_weights
     if not everywhere:
-        raise Undefined("no voxel of the map is above the threshold")
+        raise Undefined(NOTHING_ATTENDED)
     return common / everywhere
 
 

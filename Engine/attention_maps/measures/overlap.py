@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attention_maps.measures.comparison import Undefined
+from attention_maps.measures.comparison import NOTHING_ATTENDED, Undefined
 from attention_maps.registry import metric
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def dice(comparison: Comparison) -> float:
 def precision(comparison: Comparison) -> float:
     """Share of the thresholded map that lies inside the mask, in voxels."""
     if not comparison.attention.attended_size:
-        raise Undefined("no voxel of the map is above the threshold")
+        raise Undefined(NOTHING_ATTENDED)
     return comparison.common_size / comparison.attention.attended_size
 
 

@@ -57,7 +57,7 @@ def centroid_distance(comparison: Comparison) -> float:
     index = comparison.attention.centroid
     if comparison.mask[tuple(np.rint(index).astype(int))]:
         return 0.0
-    return float(nearest(comparison.grid.to_world(index)[None], comparison.mask_tree)[0])
+    return float(nearest(comparison.grid.to_world(index)[None], comparison.mask_voxels)[0])
 
 
 @metric(
