@@ -1,12 +1,27 @@
-"""What it costs to explain a whole volume under windows, over MONAI's plain prediction of it.
+"""What it costs to explain a whole volume under windows: time and memory.
 
-Each figure comes from a process of its own: seconds, and the most memory that the process held
-(its resident set, what the network and the volume take included). The plain prediction is MONAI's
-`sliding_window_inference` with Gaussian blending and half overlap; the explanation is Grad-CAM of
-the largest predicted class, or of one small component with the prediction being there.
+Three tables, each figure with the prediction's own cost as its measure:
 
-    python Testing/benchmarks/windows.py [--sizes 64 128 192] [--patch 96] [--threads 2]
-    python Testing/benchmarks/windows.py --shape 512 512 300 --patch 128 --memory
+1. Over the size of the volume: MONAI's `sliding_window_inference` (Gaussian blending), which is the
+   plain prediction, and Grad-CAM of the largest predicted class at the last decoder stage and at
+   the bottleneck, prediction included. Every figure comes from a process of its own: seconds, and
+   the most memory that the process held (its resident set, network and volume included).
+2. Over the number of windows that meet the question, the prediction being there: a box in a corner
+   that grows until all windows meet it; seconds, and the most memory held during the question.
+3. On a GPU, or where --mixed asks for it: mixed precision against float32, as the correlation of
+   the two maps, the share of voxels with the same label, time and memory.
+
+    python Testing/benchmarks/windows.py [--sizes 64 128 192] [--patch 64] [--threads 2]
+    python Testing/benchmarks/windows.py --sizes 64 128 256 512 --patch 128 --width small --counts 0
+    python Testing/benchmarks/windows.py --shape 512 512 300 --patch 128 --width small --counts 0
+
+--overlap   share of a window that the next one covers, 0.5 as in nnU-Net, 0.25 as in many bundles
+--width     full: nnU-Net's usual width (32 to 320 features); small: an eighth of it, about 50 times
+            quicker, with which 512^3 voxels take minutes rather than hours on two cores of a CPU
+--counts    edge of the volume of the second table; 0 leaves it out
+--mixed     edge of the volume of the third table; by default 192 on a GPU, else it is left out
+
+On a GPU the network runs there, and the memory of the GPU has columns of its own.
 """
 
 from __future__ import annotations
@@ -14,145 +29,138 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
-import time
 import warnings
+from pathlib import Path
 from typing import Any
 
-LAYERS = {"last decoder stage": "upsamples.3", "bottleneck": "bottleneck"}
-FILTERS = (32, 64, 128, 256, 320)
-OVERLAP = 0.5
+from windows_run import FILTERS, LAYERS, PRECISIONS, Run, device_here
+
+MIXED_SIZE = 192
 
 
-def network() -> Any:
-    """nnU-Net's architecture in its usual width, seeded, in evaluation mode."""
-    import torch
-    from monai.networks.nets import DynUNet
-
-    torch.manual_seed(0)
-    return DynUNet(
-        3, 1, 3, [3] * 5, [1, 2, 2, 2, 2], [2] * 4, filters=FILTERS, norm_name="instance"
-    ).eval()
-
-
-def plain(volume: Any, patch: int) -> None:
-    """MONAI's prediction."""
-    import torch
-    from monai.inferers import sliding_window_inference
-
-    net = network().to(volume.device)
-    with torch.no_grad():
-        sliding_window_inference(
-            volume, (patch,) * 3, 1, net, overlap=OVERLAP, mode="gaussian", device="cpu"
-        )
-
-
-def session_of(volume: Any, patch: int) -> Any:
-    """A session with our windows laid as MONAI's."""
-    import attention_maps as am
-
-    how = {"overlap": OVERLAP, "blending": "gaussian"}
-    spec = am.ModelSpec(patch_size=(patch,) * 3, sliding_window=how)
-    net = network().to(volume.device)
-    return am.Explainer(am.load_model(net, spec), am.Image(volume[0].cpu().numpy()))
-
-
-def measure(what: str, shape: list[int], patch: int, threads: int) -> dict[str, float]:
-    """Seconds, MiB and windows of one run in this process."""
-    import torch
-
-    import attention_maps as am
-
-    torch.set_num_threads(threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator = torch.Generator().manual_seed(1)
-    volume = torch.randn(1, 1, *shape, generator=generator).to(device)
-    if what == "plain":
-        started = time.perf_counter()
-        plain(volume, patch)
-        return _figures(started)
-    session = session_of(volume, patch)
-    layer = LAYERS[what.partition("/")[0]]
-    target = None
-    if what.endswith("/component"):
-        session.answer()
-        target = am.PointTarget(1, ras=[n / 2 + patch / 8 for n in shape])
-    started = time.perf_counter()
-    session.explain(layer=layer, target=target)
-    return _figures(started)
-
-
-def _figures(started: float) -> dict[str, float]:
-    import torch
-
-    seconds = time.perf_counter() - started
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {"seconds": seconds, "MiB": kilobytes / 1024}
-    if torch.cuda.is_available():
-        found["GPU MiB"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
-
-
-def measured(what: str, shape: list[int], patch: int, threads: int) -> dict[str, float]:
-    """The same in a process of its own."""
-    request = json.dumps([what, shape, patch, threads])
+def measured(run: Run) -> Any:
+    """What a process of its own measures."""
     made = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__, "--one", request],
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-W", "ignore", Path(__file__).with_name("windows_run.py"),
+         json.dumps(run)],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if made.returncode:
+        last = (made.stderr.strip().splitlines() or ["it was ended, perhaps for its memory"])[-1]
+        print(f"\n{run.what} of {run.shape} cannot run: {last}", flush=True)
+        return None
     return json.loads(made.stdout.splitlines()[-1])
 
 
-def table(shapes: list[list[int]], patch: int, threads: int, *, parts: list[str]) -> None:
-    """Print one table per volume."""
+def cells(found: dict[str, float], base: dict[str, float]) -> str:
+    """Time, memory, and both over the plain prediction."""
+    text = (
+        f"{found['seconds']:.1f} s | {found['seconds'] / base['seconds']:.2f} | "
+        f"{found['MiB']:.0f} MiB | {found['MiB'] / base['MiB']:.2f} |"
+    )
+    if "GPU MiB" in found:
+        text += f" {found['GPU MiB']:.0f} MiB | {found['GPU MiB'] / base['GPU MiB']:.2f} |"
+    return text
+
+
+def heads(first: str) -> str:
+    """Two lines on top of such cells."""
+    names = [first, "", "time", "over plain", "memory", "over plain"]
+    names += ["GPU memory", "over plain"] if device_here() == "cuda" else []
+    return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
+
+
+def over_sizes(runs: list[Run]) -> None:
+    """Print the table over volumes."""
     from attention_maps.windows.tiling import tile
 
-    for shape in shapes:
-        windows = len(tile(shape, (patch,) * 3, OVERLAP).starts)
-        base = measured("plain", shape, patch, threads)
-        print(f"\n{' x '.join(map(str, shape))} voxels, {windows} windows of {patch}^3\n")
-        print("| | time | over plain | memory | over plain |\n|---|---|---|---|---|")
+    print(f"\nOver the size of the volume\n\n{heads('volume, windows')}")
+    for run in runs:
+        windows = len(tile(run.shape, (run.patch,) * 3, run.overlap).starts)
+        what = f"{' x '.join(map(str, run.shape))}, {windows}"
+        base = measured(run)
+        if base is None:
+            continue
+        print(f"| {what} | plain prediction | {cells(base, base)}", flush=True)
+        for label in LAYERS:
+            found = measured(run._replace(what=label))
+            if found is not None:
+                print(f"| {what} | {label} | {cells(found, base)}", flush=True)
+
+
+def over_counts(run: Run) -> None:
+    """Print the table over the windows that meet a question."""
+    base, rows = measured(run), measured(run._replace(what="counts"))
+    if base is None or rows is None:
+        return
+    print(f"\nOver the windows that meet the question, {run.shape[0]}^3, prediction being there\n")
+    print(heads("windows"))
+    for row in rows:
+        print(f"| {row['windows']} | {row['layer']} | {cells(row, base)}", flush=True)
+
+
+def over_precisions(run: Run) -> None:
+    """Print the table of mixed precision against float32."""
+    print(f"\nMixed precision, {run.shape[0]}^3, on {device_here()}, two maps and the prediction\n")
+    print("| precision | time | memory | GPU memory | same label |", end="")
+    print("".join(f" correlation, {label} |" for label in LAYERS))
+    print(f"|{'---|' * (5 + len(LAYERS))}")
+    for precision in PRECISIONS:
+        found = measured(run._replace(what=precision))
+        if found is None:
+            continue
         print(
-            f"| plain prediction | {base['seconds']:.1f} s | 1.00 | {base['MiB']:.0f} MiB | 1.00 |"
+            f"| {precision} | {found['seconds']:.1f} s | {found['MiB']:.0f} MiB | "
+            f"{found.get('GPU MiB', 0):.0f} MiB | {found['labels']:.2%} |"
+            + "".join(f" {found[label]:.6f} |" for label in LAYERS),
+            flush=True,
         )
-        for part in parts:
-            found = measured(part, shape, patch, threads)
-            label = part.replace("/component", ", one voxel, prediction being there")
-            print(
-                f"| {label} | {found['seconds']:.1f} s | {found['seconds'] / base['seconds']:.2f} "
-                f"| {found['MiB']:.0f} MiB | {found['MiB'] / base['MiB']:.2f} |",
-                flush=True,
-            )
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 192])
+    parser.add_argument("--shape", type=int, nargs=3)
+    parser.add_argument("--patch", type=int, default=64)
+    parser.add_argument("--overlap", type=float, default=0.5)
+    parser.add_argument("--width", choices=list(FILTERS), default="full")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--counts", type=int, default=128)
+    parser.add_argument("--mixed", type=int)
+    return parser.parse_args()
 
 
 def main() -> None:
     """Print the tables."""
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 192])
-    parser.add_argument("--shape", type=int, nargs=3)
-    parser.add_argument("--patch", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", action="store_true", help="whole question only")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.one:
-        print(json.dumps(measure(*json.loads(chosen.one))))
-        return
+    chosen = arguments()
     import monai
     import torch
 
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(
         f"PyTorch {torch.__version__}, MONAI {monai.__version__}, Python "
-        f"{platform.python_version()}, {chosen.threads} threads, {platform.machine()}"
+        f"{platform.python_version()}, {chosen.threads} threads, {platform.machine()}, {gpu}; "
+        f"{chosen.width} network, windows of {chosen.patch}^3, overlap {chosen.overlap:g}"
     )
     shapes = [chosen.shape] if chosen.shape else [[size] * 3 for size in chosen.sizes]
-    parts = list(LAYERS)
-    if not chosen.memory:
-        parts += [f"{name}/component" for name in LAYERS]
-    table(shapes, chosen.patch, chosen.threads, parts=parts)
+    runs = [
+        Run("plain", shape, chosen.patch, chosen.overlap, chosen.width, chosen.threads)
+        for shape in shapes
+    ]
+    over_sizes(runs)
+    if chosen.counts:
+        over_counts(runs[0]._replace(shape=[chosen.counts] * 3))
+    mixed = chosen.mixed
+    if mixed is None:
+        mixed = MIXED_SIZE if torch.cuda.is_available() else 0
+    if mixed:
+        over_precisions(runs[0]._replace(shape=[mixed] * 3))
 
 
 if __name__ == "__main__":
