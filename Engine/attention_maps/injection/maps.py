@@ -62,16 +62,21 @@ class _Own(EagerNetwork):
     Args:
         module: The injected module.
         arguments: What it is called with beside the batch.
+
+    Attributes:
+        returned: What it returned last.
     """
 
     def __init__(self, module: Any, arguments: Mapping[str, Any]) -> None:
         super().__init__(module)
         self._arguments = arguments
+        self.returned: Any = None
 
     def call(self, inputs: torch.Tensor) -> Any:
         """Call the module without what injection adds."""
         own = getattr(self.module, "model_forward", self.module)
-        return own(inputs, **self._arguments)
+        self.returned = own(inputs, **self._arguments)
+        return self.returned
 
 
 class MapMaker:
@@ -107,14 +112,11 @@ class MapMaker:
         with self._undisturbed(inputs):
             return model.resolve_layers(self._layers, model.geometry(inputs))
 
-    def maps(
-        self, inputs: torch.Tensor, output: Any, label: Any
-    ) -> tuple[list[LayerMaps], list[int | str]]:
+    def maps(self, inputs: torch.Tensor, label: Any) -> tuple[list[LayerMaps], list[int | str]]:
         """Explain a batch.
 
         Args:
             inputs: (B, C, *spatial).
-            output: What the module returned for it.
             label: What is asked (see `labels`).
 
         Returns:
@@ -123,32 +125,24 @@ class MapMaker:
         Raises:
             LayerError, MethodError, ModelRunError, TargetError: If there is no such map.
         """
-        answer = select_output(output, None).detach()
-        if answer.shape[0] != len(inputs):
-            raise ModelRunError(
-                f"Expected an output for each of the {len(inputs)} images of the batch, got shape "
-                f"{tuple(answer.shape)}; disable_medcam() gives the prediction alone."
-            )
         with self._undisturbed(inputs):
             if self._method.needs == "layer":
-                return self._explain(inputs, answer, label)
+                return self._explain(inputs, label)
             found = [
-                self._explain(inputs[part], answer[part], _of_image(label, part, answer))
-                for part in (slice(image, image + 1) for image in range(len(inputs)))
+                self._explain(inputs[image : image + 1], _of_image(label, image, inputs))
+                for image in range(len(inputs))
             ]
         names = [name for _, asked in found for name in asked]
         return [_joined(maps) for maps in zip(*(maps for maps, _ in found), strict=True)], names
 
-    def _explain(
-        self, inputs: torch.Tensor, answer: torch.Tensor, label: Any
-    ) -> tuple[list[LayerMaps], list[int | str]]:
+    def _explain(self, inputs: torch.Tensor, label: Any) -> tuple[list[LayerMaps], list[int | str]]:
         """Maps from one recorded pass."""
         model, method = self._model(inputs), self._method
         names = self._names(model, inputs) if method.has_layer else []
         traced = [*names, INPUT] if method.needs == "input" else names
         trace = model.run(inputs, traced, gradients=bool(traced) and method.gradients)
         names = model.resolve_layers(names, trace.geometry) if names else []
-        asked = self._asked(trace, answer, label)
+        asked = self._asked(trace, label)
         gradients: dict[str, torch.Tensor] = {}
         if names and method.gradients:
             seed = asked.seed.reshape(trace.logits.shape)
@@ -173,8 +167,14 @@ class MapMaker:
             return plain
         return model.resolve_layers(self._layers, model.geometry(inputs))
 
-    def _asked(self, trace: Trace, answer: torch.Tensor, label: Any) -> Asked:
+    def _asked(self, trace: Trace, label: Any) -> Asked:
         logits = without_leftover_axes(trace.logits)
+        if len(logits) != len(trace.inputs):
+            raise ModelRunError(
+                f"Expected an output for each of {len(trace.inputs)} images of a batch, got shape "
+                f"{tuple(logits.shape)}; model.disable_medcam() gives the prediction alone."
+            )
+        output = select_output(self._network.returned, None).detach().reshape(logits.shape)
 
         def resolve(target: Any, image: int) -> torch.Tensor:
             spatial = tuple(trace.inputs.shape[2:])
@@ -185,7 +185,7 @@ class MapMaker:
             seed: torch.Tensor = asked.seed(without_leftover_axes(own))
             return seed
 
-        return asked_for(label, logits, answer.reshape(logits.shape), resolve)
+        return asked_for(label, logits, output, resolve)
 
     def _checked(self, name: str, values: torch.Tensor, layer: LayerTrace | None) -> LayerMaps:
         if not bool(torch.isfinite(values).all()):
@@ -268,11 +268,10 @@ def _joined(maps: tuple[LayerMaps, ...]) -> LayerMaps:
     return LayerMaps(maps[0].name, values, maps[0].affine)
 
 
-def _of_image(label: Any, part: slice, answer: torch.Tensor) -> Any:
+def _of_image(label: Any, image: int, inputs: torch.Tensor) -> Any:
     """A mask of the whole batch, for one image."""
-    if isinstance(label, torch.Tensor | np.ndarray) and label.ndim == answer.ndim:
-        return label[part] if label.shape[0] == len(answer) else label
-    return label
+    several = isinstance(label, torch.Tensor | np.ndarray) and label.ndim in (2, inputs.ndim)
+    return label[image : image + 1] if several and len(label) == len(inputs) else label
 
 
 def _listed(layers: str | list[str], module: Any, network: EagerNetwork) -> list[str]:

@@ -10,12 +10,12 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from attention_maps.injection.layers import get_layers
 from attention_maps.injection.session import Session
 
 if TYPE_CHECKING:
-    import torch
-
     from attention_maps.injection.session import AnyMaps
     from attention_maps.injection.settings import Settings
 
@@ -36,7 +36,7 @@ class Injected:
         raw_input: Any = None,
         **arguments: Any,
     ) -> Any:
-        """Predict, and make maps where that is enabled.
+        """Predict, and make maps where that is enabled and the module is not being exported.
 
         Args:
             batch: (B, C, *spatial).
@@ -45,13 +45,14 @@ class Injected:
             raw_input: Images that maps are saved with: for 3D what has a place in the world
                 (attention_maps.Image, SimpleITK or nibabel image, path), for 2D also pictures
                 (B, rows, columns, 3) or (B, 3, rows, columns). One, or one for each image.
-            arguments: What the module itself takes beside the batch.
+            arguments: What the module itself takes beside the batch, by name.
 
         Returns:
             The prediction; with `replace`, `return_attention` or `return_score` what they say.
         """
         session = self._injection
-        if not session.enabled:
+        exporting = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
+        if exporting or not session.enabled:
             return self.model_forward(batch, **arguments)
         return session.run(self, batch, label, mask, raw_input, arguments)
 

@@ -15,7 +15,6 @@ from attention_maps.injection.evaluator import Evaluator
 from attention_maps.injection.files import save_array, save_map
 from attention_maps.injection.maps import MapMaker, checked_batch
 from attention_maps.injection.places import on_grid, place_of, raws_of, without_place
-from attention_maps.tracing.outputs import select_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,10 +70,10 @@ class Session:
             output = module.model_forward(batch, **arguments)
             label = settings.label if label is None else label
             maker = self._maker(module, arguments)
-            self._last, names = maker.maps(inputs, output, label)
+            self._last, names = maker.maps(inputs, label)
             self._field = tuple(inputs.shape[2:])
             scores = self._keep(masks, raws, names)
-            result = self._result(output)
+            result = self._result(output, inputs.device)
             self.counter += 1
             return (result, scores) if settings.return_score else result
 
@@ -177,7 +176,7 @@ class Session:
     def _file_name(self, image: int) -> str:
         return f"attention_map_{self.counter}_{image}_0"
 
-    def _result(self, output: Any) -> Any:
+    def _result(self, output: Any, device: torch.device) -> Any:
         """The prediction, or the maps, or both."""
         settings = self.settings
         if not settings.replace and not settings.return_attention:
@@ -187,7 +186,6 @@ class Session:
                 f"Expected one layer, as maps are returned, got {len(self._last)}; choose "
                 "layer='auto' or one name, or take model.get_attention_map()."
             )
-        device = select_output(output, None).device
         maps = torch.from_numpy(self._shaped(self._last[0])).to(device)
         return maps if settings.replace else (output, maps)
 
