@@ -114,11 +114,14 @@ def cell(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, list | tuple | dict):
         value = json.dumps(plain(value), ensure_ascii=False)
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))[:LONGEST_CELL]
+    # A carriage return alone would begin a new row of a CSV file.
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)[:LONGEST_CELL]
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    table = frame([{_as_text(key): _as_text(cell(v)) for key, v in row.items()} for row in rows])
+    texts = [{_as_text(cell(key)): _as_text(cell(v)) for key, v in row.items()} for row in rows]
+    table = frame(texts)
     with written_whole(path) as part:
         # The mark at the beginning tells Excel that it is UTF-8.
         table.to_csv(part, index=False, encoding="utf-8-sig", lineterminator="\n")
