@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 LAYERS = {"last decoder stage": "upsamples.3", "bottleneck": "bottleneck"}
 FILTERS = {"full": (32, 64, 128, 256, 320), "small": (4, 8, 16, 32, 40)}
 PRECISIONS = ("float32", "float16", "bfloat16")
+WARM_UP = 32
 
 
 class Run(NamedTuple):
@@ -123,24 +124,27 @@ class Meter:
 
 def measure(run: Run) -> Any:
     """The figures of one process, without what importing and building take."""
-    import monai.inferers  # noqa: F401
     import torch
 
-    import attention_maps as am
-
-    am.methods()
     torch.set_num_threads(run.threads)
     net, scan = network(run.width).to(device_here()), volume(run)
     if run.what == "counts":
         return measure_counts(run, net, scan)
     if run.what in PRECISIONS:
         return measure_precision(run, net, scan)
+    first = run._replace(shape=[WARM_UP] * 3, patch=WARM_UP)
+    work(first, net, scan[..., :WARM_UP, :WARM_UP, :WARM_UP])  # PyTorch imports much on first use
     meter = Meter()
+    work(run, net, scan)
+    return meter.read()
+
+
+def work(run: Run, net: Any, scan: Any) -> None:
+    """What is measured: the plain prediction, or it and a map."""
     if run.what == "plain":
         predict_plainly(run, net, scan)
     else:
         session_of(run, net, scan).explain(layer=LAYERS[run.what])
-    return meter.read()
 
 
 def measure_counts(run: Run, net: Any, scan: Any) -> list[dict[str, Any]]:
