@@ -350,9 +350,12 @@ def test_evaluate(call) -> None:
         )
     )
     out = ok(call("evaluate", "map.nii.gz", "mask.nii.gz", "--threshold", "0.4", "--json"))
-    assert json.loads(out)["metrics"] == pytest.approx(
-        {"energy_inside": 4 / 6, "iou": 1 / 2, "dice": 2 / 3}
-    )
+    found = json.loads(out)
+    assert list(found["metrics"]) == list(am.metrics())
+    expected = {"energy_inside": 4 / 6, "iou": 1 / 2, "dice": 2 / 3}
+    assert {name: found["metrics"][name] for name in expected} == pytest.approx(expected)
+    assert found["cut"] == pytest.approx(1.6)
+    assert found["reasons"] == {}
     out = ok(call("evaluate", "map.nii.gz", "mask.nii.gz", "--metric", "energy_inside"))
     assert "0.6667" in out
     assert "dice" not in out
@@ -508,7 +511,7 @@ def fresh(*arguments: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["layers", "explain", "evaluate", "methods", "demo"])
+@pytest.mark.parametrize("name", ["layers", "explain", "evaluate", "hot-spots", "methods", "demo"])
 def test_help_explains_with_examples(call, name: str) -> None:
     out = ok(call(name, "--help"))
     assert f"attention-maps {name}" in out or name == "methods"

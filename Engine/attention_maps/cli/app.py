@@ -12,6 +12,7 @@ from attention_maps.cli.cohort import register as register_cohort
 from attention_maps.cli.demo import register as register_demo
 from attention_maps.cli.evaluate import register as register_evaluate
 from attention_maps.cli.explain import register as register_explain
+from attention_maps.cli.hot_spots import register as register_hot_spots
 from attention_maps.cli.layers import register as register_layers
 from attention_maps.cli.methods import register as register_methods
 from attention_maps.cli.sweep import register as register_sweep
@@ -33,6 +34,7 @@ for register in (
     register_layers,
     register_explain,
     register_evaluate,
+    register_hot_spots,
     register_trust,
     register_sweep,
     register_report,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from attention_maps.answer import Answer
-    from attention_maps.registry import Option, TrustTest
+    from attention_maps.registry import Metric, Option, TrustTest
 
 Position = tuple[float, float, float]
 
@@ -132,14 +132,14 @@ def _class(name: str | None, ask: Callable[[], Answer], ras: Position | None) ->
 
 
 def read_options(
-    pairs: Sequence[str], names: Sequence[str], tests: Sequence[TrustTest] = ()
+    pairs: Sequence[str], names: Sequence[str], tests: Sequence[TrustTest | Metric] = ()
 ) -> dict[str, Any]:
     """Options of methods and tests from key=value; their own declarations say which type.
 
     Args:
         pairs: Texts such as "samples=50".
         names: The methods.
-        tests: Tests of maps.
+        tests: Tests of maps, or metrics.
     """
     from attention_maps.registry import find_method
 

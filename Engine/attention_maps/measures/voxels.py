@@ -17,9 +17,8 @@ SQUARE = 1e-6  # largest cosine between axes that are at right angles
 def voxel_size(grid: Grid) -> float:
     """Volume of a voxel in mm^3, in 2D its area in mm^2; right on sheared grids, too."""
     edges = grid.affine[:3, : grid.ndim]
-    if grid.ndim == 3:
-        return float(abs(np.linalg.det(edges)))
-    return float(np.linalg.norm(np.cross(edges[:, 0], edges[:, 1])))
+    face = np.cross(edges[:, 0], edges[:, 1])
+    return float(abs(face @ edges[:, 2]) if grid.ndim == 3 else np.linalg.norm(face))
 
 
 def is_right_angled(grid: Grid) -> bool:
