@@ -62,10 +62,13 @@ def addTable(columns: list[Column], besideNode, title: str, kind: str):
             addTexts(node, column.title, column.values)
         else:
             addNumbers(node, column.title, column.values)
+        # Else all that is read of a saved scene is text.
+        node.SetColumnType(column.title, vtk.VTK_STRING if column.isText else vtk.VTK_DOUBLE)
         if column.unit:
             node.SetColumnUnitLabel(column.title, column.unit)
         if column.description:
-            node.SetColumnDescription(column.title, column.description)
+            # A saved table keeps one line of it.
+            node.SetColumnDescription(column.title, " ".join(column.description.split()))
     ResultNodes.putBeside(node, besideNode)
     return node
 

@@ -15,6 +15,7 @@ _FILES = (
     "LayerTests",
     "ResultTests",
     "CompareTests",
+    "MeasureTests",
     "SceneTests",
     "EndTests",
 )
