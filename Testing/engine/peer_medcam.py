@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+
+import attention_maps as am
+from tiny_networks import SHAPES
 
 
 @pytest.fixture
@@ -55,3 +60,18 @@ def scaled(maps: np.ndarray) -> np.ndarray:
 def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Largest difference, relative to the largest value."""
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def batch_of(images: int, axes: int, seed: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(images, 1, *SHAPES[axes], generator=generator)
+
+
+def both(peer, network, batch, layer, backend="gcam", label=1, calls=1):
+    """Maps of both on the layer's own grid, of the last of several calls."""
+    injected = am.inject(network, backend=backend, layer=layer, label=label, data_shape="layer")
+    theirs = peer.inject(copy.deepcopy(network), backend=backend, layer=layer, label=label)
+    with tolerated():
+        for _ in range(calls):
+            assert torch.equal(injected(batch), theirs(batch.clone()))
+    return injected.get_attention_map(), theirs.get_attention_map()
