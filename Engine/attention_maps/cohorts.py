@@ -25,11 +25,11 @@ from attention_maps.image_io.files import suffix_of, written_whole
 from attention_maps.loading import load_model
 from attention_maps.packages import needed
 from attention_maps.registry import find_method, find_metric
-from attention_maps.report.case import MASK, ReportCase, named_masks_of, reasons_alone
+from attention_maps.report.case import MASK, ReportCase, named_masks_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import map_keys, mean_rows, metrics_in, score_rows
 from attention_maps.report.writing import SUFFIXES, write_tables
-from attention_maps.types import Image
+from attention_maps.undefined import reasons_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from attention_maps.model import LoadedModel
     from attention_maps.result import AttentionMap
-    from attention_maps.types import ProgressCallback
+    from attention_maps.types import Image, ProgressCallback
 
 logger = logging.getLogger(__name__)
 

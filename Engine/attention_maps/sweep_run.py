@@ -11,6 +11,7 @@ from attention_maps.errors import AttentionMapsError, LayerError, ModelRunError
 from attention_maps.evaluation import evaluate
 from attention_maps.sweep_table import Sweep
 from attention_maps.tracing.trace import INPUT
+from attention_maps.undefined import reasons_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,15 +52,17 @@ class Measure:
         alone = map_figures(image)
         if self.mask is None:
             return [self._record("", alone, {})]
-        several: dict[str, Mapping[str, float]]
-        if self.labels is None and not isinstance(self.mask, dict):
-            several = {MASK: evaluate(image, self.mask, self.metrics, self.threshold)}
-        else:
-            more: dict[str, Any] = {"labels": self.labels}
-            found: Any = evaluate(image, self.mask, self.metrics, self.threshold, **more)
-            several = dict(found)
+        with reasons_alone():
+            several = self._several(image)
         self.found = self.found or list(several)
         return [self._record(label, alone, scores) for label, scores in several.items()]
+
+    def _several(self, image: Image) -> dict[str, Mapping[str, float]]:
+        if self.labels is None and not isinstance(self.mask, dict):
+            return {MASK: evaluate(image, self.mask, self.metrics, self.threshold)}
+        more: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
+        found: Any = evaluate(image, self.mask, self.metrics, self.threshold, **more)
+        return dict(found)
 
     def _record(
         self, label: str, alone: dict[str, float], scores: Mapping[str, float]
@@ -149,6 +152,10 @@ class SweepRun:
                 **self._options_of(chosen),
             )  # fmt: skip
         except (LayerError, ModelRunError) as error:
+            left = self._without_known(names) if isinstance(error, LayerError) else names
+            if left != names:
+                self._ask(left, chosen)
+                return
             if not self._made:
                 self.session.answer(self._listener)  # raises where the network itself fails
             failed = {pair: error for pair in self._pairs(names, chosen) if pair not in self._made}
@@ -163,6 +170,15 @@ class SweepRun:
                 self._ask([], at_input)
         else:
             self._failed.update(failed)
+
+    def _without_known(self, names: list[str]) -> list[str]:
+        """Layers that can be explained; why the others cannot is noted."""
+        infos = {info.name: info for info in self.session.geometry(self._listener).infos}
+        bad = [name for name in names if name in infos and not infos[name].explainable]
+        for name in bad:
+            for item in self.chosen:
+                self._failed[name, item.name] = LayerError(infos[name].reason)
+        return [name for name in names if name not in bad]
 
     @staticmethod
     def _pairs(names: list[str], chosen: list[Method]) -> list[tuple[str, str]]:

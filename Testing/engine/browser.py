@@ -1,4 +1,4 @@
-"""A real browser without a window: what a page says on the console, and what it asks the net for."""
+"""A real browser without a window: what a page says on the console, and asks the net for."""
 
 from __future__ import annotations
 

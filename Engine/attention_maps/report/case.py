@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import numpy as np
 from attention_maps.evaluation import evaluate
 from attention_maps.regions import named_masks
 from attention_maps.types import Image
+from attention_maps.undefined import reasons_alone
 
 if TYPE_CHECKING:
     from attention_maps.faithfulness.findings import TrustReport
@@ -109,18 +108,3 @@ def named_masks_of(mask: Any, labels: Any, shown: Image) -> dict[str, Any]:
         name: Image(inside[None].astype(np.float32), shown.affine)
         for name, inside in named_masks(given, labels, shown)
     }
-
-
-@contextmanager
-def reasons_alone() -> Iterator[None]:
-    """No warnings of metrics that are not defined: their reasons are shown."""
-
-    def refuse(record: logging.LogRecord) -> bool:
-        return False
-
-    logger = logging.getLogger("attention_maps.evaluation")
-    logger.addFilter(refuse)
-    try:
-        yield
-    finally:
-        logger.removeFilter(refuse)
