@@ -102,6 +102,8 @@ def _addBox(spot, mapNode):
     node.GetDisplayNode().SetSelectedColor(*color)
     node.GetDisplayNode().SetColor(*color)
     node.SetLocked(True)
+    node.GetDisplayNode().SetHandlesInteractive(False)
+    node.GetDisplayNode().SetScaleHandleVisibility(False)
     return node
 
 

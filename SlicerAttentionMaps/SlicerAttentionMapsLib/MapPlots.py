@@ -13,6 +13,7 @@ _CHART_ROLE = "AttentionMaps.Chart"
 # The legend hangs from the top right corner, one line of this share of the height per series.
 _ROOM_OF_LEGEND = 0.09
 _MOST_ROOM = 8
+_MOST_NAMED = 12
 # Color-blind safe (Okabe and Ito, 2008).
 COLORS = (
     (0.0, 0.447, 0.698), (0.902, 0.624, 0.0), (0.0, 0.62, 0.451), (0.8, 0.475, 0.655),
@@ -42,13 +43,18 @@ def addChart(tableNode, column: str | None = None):
         chart.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
         ResultNodes.putBeside(seriesNode, tableNode)
     chart.SetTitle(data.title)
-    numbered = "   ".join(f"{index} {name}" for index, name in enumerate(data.categories))
-    chart.SetXAxisTitle(f"{data.axis}: {numbered}")
+    chart.SetXAxisTitle(f"{data.axis}: {_numbered(data.categories)}")
     chart.SetYAxisTitle(data.unit)
     chart.SetLegendVisibility(True)
     _setRanges(chart, data)
     own(tableNode, chart, values)
     return chart
+
+
+def _numbered(categories: tuple[str, ...]) -> str:
+    """Return '0 enc.1   1 enc.2'; of many the first and the last, as the table lists them."""
+    named = [f"{index} {name}" for index, name in enumerate(categories)]
+    return "   ".join(named if len(named) <= _MOST_NAMED else [named[0], "...", named[-1]])
 
 
 def own(tableNode, chart, values) -> None:

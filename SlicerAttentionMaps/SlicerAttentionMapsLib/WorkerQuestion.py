@@ -38,6 +38,7 @@ class WorkerQuestion:
         self.model: dict = {}  # what is known of the subject's
         self.requests: list = []
         self.maps: list = []
+        self.answer = None  # the network's, once it has come
         self.record = None  # what its nodes keep of it
         self.work = None  # what is left to do here, step by step
         self._onMap = onMap

@@ -94,15 +94,14 @@ class WorkerSession(WorkerMeasures):
         def send() -> None:
             asked = targetFor(question.subject, question.model, target, className, component)
             question.record = question.subject.record(asked)
-            known = self._answerOf(question)
-
-            def add(answer) -> None:
-                self._addNodes(question, answer, shown)
+            question.answer = self._answerOf(question)
 
             def made(maps) -> None:
                 question.maps.extend(maps)
-                if known is not None:
-                    add(known)
+                self._addNodes(question, shown)
+
+            def take(answer) -> None:
+                question.answer = answer
 
             sending = self._callbacks(question, on_done=made)
             question.requests.append(
@@ -111,8 +110,8 @@ class WorkerSession(WorkerMeasures):
                     on_progress=question.report, **sending,
                 )
             )  # fmt: skip
-            if known is None:
-                self._requestAnswer(question, add)
+            if question.answer is None:
+                self._requestAnswer(question, take)
 
         return self._begin(question, send)
 
@@ -246,9 +245,9 @@ class WorkerSession(WorkerMeasures):
         """Return the answer that a question needs where it is known already."""
         return self._answer if self._answerKey == question.key else None
 
-    def _addNodes(self, question: WorkerQuestion, answer, shown: dict) -> None:
+    def _addNodes(self, question: WorkerQuestion, shown: dict) -> None:
         question.report(1.0, "Adding maps to the scene")
-        question.work = WorkerNodes.addNodes(question, answer, question.model["name"], **shown)
+        question.work = WorkerNodes.addNodes(question, question.model["name"], **shown)
 
     def _refuseWhatIsGone(self) -> None:
         """End questions about volumes that were deleted, or whose scene was closed."""

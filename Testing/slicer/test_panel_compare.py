@@ -100,6 +100,8 @@ def test_one_thing_at_a_time_which_can_be_canceled(kind):
     assert controls["compareCancelButton"].enabled is False
     assert controls["compareStatusLabel"].text == "Canceling"
     assert ComparePanel.doing(CompareState(running=kind)) == "Starting"
+    waiting = CompareState(running=kind, message="Deletion", secondsLeft=30.0)
+    assert ComparePanel.doing(waiting) == "Deletion, about 30 s left"
 
 
 def test_a_table_can_be_plotted_and_saved():
@@ -217,6 +219,7 @@ SWEPT = SweepState(
     segment="tumor",
     rows=("up1", "up2"),
     columns=("grad_cam", "hires_cam"),
+    labels=("Grad-CAM", "HiResCAM"),
     values=((0.1, 0.5), (math.nan, 0.9)),
     best=("up2", "hires_cam"),
 )
@@ -240,7 +243,8 @@ def test_heat_map_is_light_where_it_is_best():
 def test_the_best_is_named_and_can_be_shown():
     controls = ComparePanel.controls(with_(sweep=SWEPT))
     assert controls["sweepResultWidget"].visible
-    assert controls["sweepBestLabel"].text == "Best: hires_cam at up2, 0.9."
+    assert controls["sweepBestLabel"].text == "Best: HiResCAM at up2, 0.9."
+    assert SweepPanel.bestCell(SWEPT) == (1, 1)
     assert controls["showBestButton"].enabled
     assert controls["sweepSegmentComboBox"].visible
     assert controls["sweepMetricComboBox"].current == "iou"

@@ -16,7 +16,8 @@ pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=Im
 
 import attention_maps as am
 from attention_maps.errors import MissingPackageError
-from SlicerAttentionMapsLib import Interpreters
+from SlicerAttentionMapsLib import Interpreters, Maps, SliceViews
+from SlicerAttentionMapsLib.SceneSetup import nodesByClass
 from SlicerAttentionMapsLib.WorkerSession import WorkerSession
 from worker_models import is_gone, shared_files, soon, write_models
 
@@ -117,6 +118,42 @@ def test_cancel_between_two_nodes_removes_the_first(kept, scene, network, scan):
     kept.cancel()
     assert isinstance(asked.error(), am.Cancelled)
     assert nodeIds(scene) == before
+
+
+def test_the_map_is_seen_before_the_answer_and_goes_with_it(kept, scene, network, scan):
+    kept.choose([scan], network)
+    other = addVolume(scene, spot(), PLACES["nested"], "Seen before")
+    SliceViews.layOver(other, scan, opacity=0.3)
+    before, seen = nodeIds(scene), seenIn(scene)
+    asked = Asked(kept, 2, layer="features")
+    asked.until(lambda: seenIn(scene) != seen)
+    assert asked.question.answer is None or not asked.question.done
+    shown = scene.GetNodeByID(seenIn(scene)[0][1])
+    assert mapOf(shown).max() > 0
+    asked.question.answer = None  # as if it were still to come
+    kept.cancel()
+    assert isinstance(asked.error(), am.Cancelled)
+    assert nodeIds(scene) == before
+    assert seenIn(scene) == seen
+
+
+def test_a_map_that_is_removed_before_the_answer(kept, scene, network, scan):
+    kept.choose([scan], network)
+    before, seen = nodeIds(scene), seenIn(scene)
+    asked = Asked(kept, 2, layer="features")
+    asked.until(lambda: seenIn(scene) != seen)
+    Maps.remove(scene.GetNodeByID(seenIn(scene)[0][1]))
+    assert "removed" in str(asked.error())
+    assert nodeIds(scene) == before
+
+
+def seenIn(scene) -> list:
+    """Return background, foreground and its opacity of the slice views."""
+    views = nodesByClass(scene, "vtkMRMLSliceCompositeNode")
+    return [
+        (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(), view.GetForegroundOpacity())
+        for view in views
+    ]
 
 
 @POSIX_ONLY

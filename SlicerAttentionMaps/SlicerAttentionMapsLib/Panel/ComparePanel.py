@@ -9,6 +9,7 @@ from ..i18n import _
 from . import SweepPanel, ThresholdChoice, TrustPanel
 from .Control import Control, Item
 from .SweepPanel import SweepState
+from .TimeLeft import inWords
 from .TrustPanel import TrustState
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class CompareState:
         canceling: whether that is being canceled.
         fraction: share of it that is done, 0..1.
         message: what is being done.
+        secondsLeft: how long it will take; None if nobody knows yet.
         tables: ID and name of the scene's tables, the oldest first.
         table: ID of the table that is shown, or empty.
         remark: why some of its metrics are no numbers.
@@ -71,6 +73,7 @@ class CompareState:
     canceling: bool = False
     fraction: float = 0.0
     message: str = ""
+    secondsLeft: float | None = None
     tables: tuple[tuple[str, str], ...] = ()
     table: str = ""
     remark: str = ""
@@ -199,10 +202,15 @@ def _task(compare: CompareState, why: str) -> Controls:
 
 
 def doing(compare: CompareState) -> str:
-    """Return what is being done."""
+    """Return what is being done and how long it will take."""
     if compare.canceling:
         return _("Canceling")
-    return compare.message or _("Starting")
+    message = compare.message or _("Starting")
+    if compare.secondsLeft is None:
+        return message
+    return _("{message}, about {time} left").format(
+        message=message, time=inWords(compare.secondsLeft)
+    )
 
 
 def _tables(compare: CompareState) -> Controls:

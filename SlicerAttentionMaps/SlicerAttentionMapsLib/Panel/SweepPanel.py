@@ -37,6 +37,7 @@ class SweepState:
         segment: which of them is shown.
         rows: names of the layers.
         columns: names of the methods.
+        labels: of the methods, for people.
         values: of each layer and method, NaN where there is none.
         better: "higher" or "lower".
         best: layer and method that are best; empty where none is.
@@ -51,6 +52,7 @@ class SweepState:
     segment: str = ""
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     values: tuple[tuple[float, ...], ...] = ()
     better: str = "higher"
     best: tuple[str, str] | None = None
@@ -123,11 +125,20 @@ def bestInWords(sweep: SweepState) -> str:
     """Return which layer and method are best."""
     if sweep.best is None:
         return _("No map has a value.") if sweep.table else ""
-    layer, method = sweep.best
-    number = sweep.values[sweep.rows.index(layer)][sweep.columns.index(method)]
+    row, column = bestCell(sweep)
     return _("Best: {method} at {layer}, {number}.").format(
-        method=method, layer=layer, number=f"{number:.4g}"
+        method=sweep.labels[column],
+        layer=sweep.rows[row],
+        number=f"{sweep.values[row][column]:.4g}",
     )
+
+
+def bestCell(sweep: SweepState) -> tuple[int, int]:
+    """Return row and column of the best layer and method; (-1, -1) where none is."""
+    if sweep.best is None:
+        return -1, -1
+    layer, method = sweep.best
+    return sweep.rows.index(layer), sweep.columns.index(method)
 
 
 def cells(sweep: SweepState) -> tuple[tuple[Cell, ...], ...]:

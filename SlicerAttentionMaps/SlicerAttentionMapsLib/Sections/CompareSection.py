@@ -81,6 +81,7 @@ class CompareSection:
             canceling=self.measure.canceling,
             fraction=self.measure.fraction,
             message=self.measure.message,
+            secondsLeft=self.measure.secondsLeft,
             sweep=self._sweep.state(),
             trust=self._trust.state(),
             **self._tables.state(),
@@ -90,7 +91,10 @@ class CompareSection:
         """Return what is known of what is being measured, and nothing else."""
         measure = self.measure
         return CompareState(
-            running=measure.kind, canceling=measure.canceling, message=measure.message
+            running=measure.kind,
+            canceling=measure.canceling,
+            message=measure.message,
+            secondsLeft=measure.secondsLeft,
         )
 
     def show(self, state) -> None:

@@ -3,6 +3,7 @@
 from ..i18n import _
 from ..Panel.ComparePanel import doing
 from ..Panel.Messages import isCancel
+from ..Panel.TimeLeft import TimeLeft
 from .PackageRemedy import PackageRemedy
 
 
@@ -23,6 +24,7 @@ class MeasureTask:
         self._panel = panel
         self._question = None
         self._remedy = PackageRemedy(panel)
+        self._timeLeft = TimeLeft()
         self._forget()
         panel.ui.compareCancelButton.connect("clicked()", panel.guarded(self.cancel))
 
@@ -36,7 +38,8 @@ class MeasureTask:
         """
         panel = self._panel
         panel.dismissErrors()
-        self.kind, self.message = kind, _("Starting")
+        self.kind = kind
+        self._timeLeft.start()
 
         def done(node) -> None:
             self._forget()
@@ -72,6 +75,11 @@ class MeasureTask:
             self._panel.worker.cancelQuestion(self._question)
             self._panel.requestRefresh()
 
+    @property
+    def secondsLeft(self) -> float | None:
+        """How long it will take; None if nobody knows yet."""
+        return self._timeLeft.seconds() if self.kind else None
+
     def _forget(self) -> None:
         self._question = None
         self.kind, self.canceling, self.fraction, self.message = "", False, 0.0, ""
@@ -79,6 +87,7 @@ class MeasureTask:
     def _onProgress(self, fraction: float, message: str) -> None:
         """Progress comes often: the other sections need not be asked for it."""
         self.fraction, self.message = fraction, message
+        self._timeLeft.report(fraction, message)
         ui, state = self._panel.ui, self._panel.sections.compare.task()
         ui.compareProgressBar.value = round(100 * fraction)
         ui.compareStatusLabel.text = doing(state)

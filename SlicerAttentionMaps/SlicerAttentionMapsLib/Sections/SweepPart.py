@@ -8,7 +8,7 @@ from .. import Asked, Attached, SweepTable, Tables
 from ..i18n import _
 from ..Panel.CheckRows import methodRows, stored, usualMethods
 from ..Panel.ComparePanel import SWEEP
-from ..Panel.SweepPanel import ALL_LAYERS, SweepState, cells, problem
+from ..Panel.SweepPanel import ALL_LAYERS, SweepState, bestCell, cells, problem
 from .CheckList import CheckList
 
 
@@ -61,6 +61,7 @@ class SweepPart:
             segment,
             tuple(sweep.layers),
             tuple(sweep.methods),
+            tuple(self._methods[name].label for name in sweep.methods),
             tuple(map(tuple, sweep.values(metric, segment or None))),
             SweepTable.describedMetric(metric).better,
             (best["layer"], best["method"]) if best else None,
@@ -155,7 +156,7 @@ class SweepPart:
         grid.setRowCount(len(sweep.rows))
         grid.setColumnCount(len(sweep.columns))
         grid.setVerticalHeaderLabels(list(sweep.rows))
-        grid.setHorizontalHeaderLabels([self._methods[name].label for name in sweep.columns])
+        grid.setHorizontalHeaderLabels(list(sweep.labels))
         for row, line in enumerate(cells(sweep)):
             for column, cell in enumerate(line):
                 item = qt.QTableWidgetItem(cell.text)
@@ -167,6 +168,8 @@ class SweepPart:
                 item.setToolTip(_("Double-click to show this map."))
                 grid.setItem(row, column, item)
         grid.resizeColumnsToContents()
+        grid.resizeRowsToContents()
+        grid.setCurrentCell(*bestCell(sweep))
 
 
 def _knownMethods() -> dict:

@@ -60,6 +60,7 @@ class TablesPart:
         if table is None:
             return
         view.resizeColumnsToContents()
+        view.resizeRowsToContents()
         view.setTextElideMode(qt.Qt.ElideMiddle)
         hidden = _HIDDEN.get(Tables.kindOf(table), ())
         for index, column in enumerate(Tables.columnsOf(table)):
