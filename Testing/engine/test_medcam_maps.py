@@ -66,7 +66,7 @@ def test_guided_grad_cam_is_the_same(medcam, axes):  # noqa: F811
     np.testing.assert_allclose(ours, maps["gcam"] * maps["gbp"], rtol=1e-5, atol=1e-9)
     assert difference(scaled(scaled(maps["gcam"]) * maps["gbp"]), theirs) < 1e-5
     _, first = both(medcam, network, batch, "act3", "ggcam", label=2)
-    assert difference(first, theirs) > 0.01
+    assert difference(first, theirs) > (0.6 if axes == 3 else 0.05)
 
 
 @pytest.mark.parametrize("cls", [FlatClassifier, SmallUNet])

@@ -46,7 +46,7 @@ def inject(
     in evaluation mode, whatever mode the module is in.
 
     Args:
-        model: A module that takes a batch (B, C, *spatial).
+        model: A module that takes a batch `(B, C, *spatial)`.
         output_dir: Folder for all that is saved; made if it does not exist.
         backend: "gcam", "gcampp", "gbp", "ggcam", or any name of `attention_maps.methods()`.
         layer: Name of a layer or several; "auto" for the last one before the head; "full" for all.
@@ -65,7 +65,7 @@ def inject(
         threshold: "otsu", or a share of the map's range from 0 to 1.
         retain_graph: Accepted as M3d-CAM has it; the caller's graph is always kept.
         return_score: Whether scores by layer are returned, after the output.
-        replace: Whether the maps (B, 1, *data_shape) are returned in place of the output.
+        replace: Whether the maps, `(B, 1, *data_shape)`, are returned in place of the output.
         return_attention: Whether they are returned after the output.
         cudnn: False to make maps without cuDNN, which cannot follow some networks back.
         enabled: Whether maps are made; `enable_medcam()` and `disable_medcam()` change it.
