@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ def hot_spots(
 
 
 def _check_limits(minimum_ml: float, most: int | None, grid: Grid) -> None:
-    if not 0 <= minimum_ml < np.inf:
+    if not 0 <= minimum_ml < math.inf:
         raise MethodError(f"Expected minimum_ml to be 0 or more, got {minimum_ml!r}.")
     if minimum_ml and grid.ndim == 2:
         raise MethodError(
@@ -190,8 +191,8 @@ def _spot(
         (_whole(start), _whole(start + part.shape)),
         _point(center), tuple(map(float, lengths)), axes,
         voxels,
-        size / MM3_PER_ML if grid.ndim == 3 else float("nan"),
-        size if grid.ndim == 2 else float("nan"),
+        size / MM3_PER_ML if grid.ndim == 3 else math.nan,
+        size if grid.ndim == 2 else math.nan,
         float(values[peak]), _point(grid.to_world(start + peak)),
         total / voxels, total / attention.total,
     )  # fmt: skip
