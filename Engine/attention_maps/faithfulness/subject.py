@@ -69,7 +69,7 @@ class Subject:
     @property
     def windowed(self) -> bool:
         """Whether the network sees the image in windows, each pass runs all that matter."""
-        return self.model.spec.patch_size is not None
+        return "windows" in self.passes.describe()
 
     @property
     def spacing(self) -> tuple[float, ...]:

@@ -39,7 +39,7 @@ def stages(
 ) -> list[Stage]:
     """Layers with weights, from the output to the input, in the order in which they ran.
 
-    What did not run is left out. Parameters of the network itself come last.
+    Parameters whose place is not known, such as those of the network itself, go with the last one.
 
     Args:
         tensors: Parameters and running statistics by name.
@@ -47,7 +47,7 @@ def stages(
         aliases: Other names of layers.
     """
     last = {info.name.partition("#")[0]: n for n, info in enumerate(geometry.infos)}
-    kinds = {info.name: info.kind for info in geometry.infos}
+    kinds = {info.name.partition("#")[0]: info.kind for info in geometry.infos}
     owners: dict[str, list[str]] = {}
     for name in tensors:
         owner = name.rpartition(".")[0]
@@ -55,23 +55,25 @@ def stages(
         while owner and owner not in last:
             owner = owner.rpartition(".")[0]
         owners.setdefault(owner, []).append(name)
-    order = sorted(owners, key=lambda owner: last.get(owner, -1), reverse=True)
+    unplaced = [(name, "") for name in owners.pop("", [])]
     found: list[Stage] = []
     waiting: list[tuple[str, str]] = []
-    for owner in order:
-        waiting += [(name, kinds.get(owner, "")) for name in owners[owner]]
+    for owner in sorted(owners, key=lambda owner: last[owner], reverse=True):
+        waiting += [(name, kinds[owner]) for name in owners[owner]]
         if any(tensors[name].ndim > 1 for name in owners[owner]):
             found.append(_stage(owner, waiting))
             waiting = []
-    if waiting and found:  # a normalization of the input itself
-        rest = zip(found[-1].tensors, found[-1].kinds, strict=True)
-        found[-1] = _stage(found[-1].layer, [*rest, *waiting])
-    return found
+    rest = [*waiting, *unplaced]  # also a normalization of the input
+    if rest and found:
+        end = found.pop()
+        rest = [*zip(end.tensors, end.kinds, strict=True), *rest]
+        return [*found, _stage(end.layer, rest)]
+    return [_stage("the network itself", rest)] if rest else found
 
 
 def _stage(layer: str, owned: list[tuple[str, str]]) -> Stage:
     names, kinds = zip(*owned, strict=True)
-    return Stage(layer or "the network itself", names, kinds)
+    return Stage(layer, names, kinds)
 
 
 def initialize(
