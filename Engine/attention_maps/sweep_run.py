@@ -199,6 +199,8 @@ class SweepRun:
         if not self.provenance:
             known = made.provenance
             self.provenance = {k: v for k, v in known.items() if k not in ITS_OWN}
+            remarks = {item.name: item.remark for item in self.chosen if item.remark}
+            self.provenance |= {"remarks": remarks} if remarks else {}
         size = " x ".join(map(str, made.raw.grid.shape))
         records = self.measure.of(made.image)
         self._made[made.layer, made.method] = [{"size": size, **record} for record in records]

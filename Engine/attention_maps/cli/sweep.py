@@ -187,3 +187,5 @@ def _show(found: Sweep) -> None:
     for method, reason in failed:
         count = sum(row["method"] == method and row["reason"] == reason for row in found.rows)
         print_text(f"Note: {method} not made at {count} layers: {reason}")
+    for method, remark in found.provenance.get("remarks", {}).items():
+        print_text(f"Note: {method}: {remark}")

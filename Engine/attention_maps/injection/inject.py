@@ -48,7 +48,8 @@ def inject(
     Args:
         model: A module that takes a batch `(B, C, *spatial)`.
         output_dir: Folder for all that is saved; made if it does not exist.
-        backend: "gcam", "gcampp", "gbp", "ggcam", or any name of `attention_maps.methods()`.
+        backend: "gcam", "gcampp", "gbp", "ggcam", or any name of `attention_maps.methods()`, whose
+            remarks say what must be known: "gbp" and "ggcam" fail sanity checks.
         layer: Name of a layer or several; "auto" for the last one before the head; "full" for all.
         label: What is asked: the index of a class or several (all of its logits), "best" (the class
             with the highest sum of logits, for each image), a mask of the output's shape, a
