@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import attention_maps as am
 import attention_maps.errors
+from attention_maps import registry
 from attention_maps.cli import app
 from documents import PAGES, ROOT, is_console, make_files, make_other_kinds, snippets
 from spec_table import spec_tables, tables_in_page
@@ -28,6 +29,7 @@ COMMAND_LINE = re.compile(r"attention-maps \S")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_TRUST_TESTS", am.trust_tests())  # a page adds one
     return tmp_path
 
 
