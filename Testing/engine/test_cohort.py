@@ -59,6 +59,14 @@ def mask_of(number: int) -> np.ndarray:
     return mask
 
 
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    """What takes the time: all kinds of pictures are drawn, but few."""
+    monkeypatch.setattr("attention_maps.cohorts.MOST_PICTURES", 1)
+    monkeypatch.setattr("attention_maps.report.cohort_view.MOST_PLOTS", 1)
+    monkeypatch.setattr("attention_maps.report.pictures.HIGHEST", 120)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """model.pt, three cases with masks, and a table that names a missing and a broken one, too."""

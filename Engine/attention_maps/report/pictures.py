@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from PIL import Image as Picture
@@ -19,7 +20,6 @@ from attention_maps.figure_slices import cut_slices, gray_of, gray_window
 from attention_maps.inputs import as_image
 from attention_maps.peak import describe_place, find_peak
 from attention_maps.places import as_mask
-from attention_maps.report.plots import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +141,7 @@ def _plane(
     draw_slice(axes, replace(item, title=""), style, window, outlines, millimeters * DPI)
     plane = " ".join(item.title.split()) or "picture"
     alt = f"{words}: {plane}"
-    return _jpeg(drawn(figure, "png", DPI), alt, plane if item.title else "")
+    return _jpeg(figure, alt, plane if item.title else "")
 
 
 def _bar(style: Style, label: str) -> Shot:
@@ -160,18 +160,27 @@ def _bar(style: Style, label: str) -> Shot:
     return plot_shot(figure, f"Color bar of {label}, from {low} to {style.largest:.3g}", 200)
 
 
-def _jpeg(content: bytes, alt: str, title: str) -> Shot:
-    with Picture.open(io.BytesIO(content)) as picture, io.BytesIO() as file:
-        picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
+def _jpeg(figure: Figure, alt: str, title: str) -> Shot:
+    with io.BytesIO() as file:
+        picture = _pixels(figure, DPI)
+        picture.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
         return Shot(data_uri(file.getvalue(), "jpeg"), alt, *picture.size, title)
 
 
 def plot_shot(figure: Figure, alt: str, dpi: int = 140, title: str = "") -> Shot:
     """A plot as a PNG of few colors, which is small and sharp."""
-    with Picture.open(io.BytesIO(drawn(figure, "png", dpi))) as picture, io.BytesIO() as file:
-        few = picture.convert("RGB").quantize(PLOT_COLORS, dither=Picture.Dither.NONE)
+    with io.BytesIO() as file:
+        few = _pixels(figure, dpi).quantize(PLOT_COLORS, dither=Picture.Dither.NONE)
         few.save(file, "PNG", optimize=True)
-        return Shot(data_uri(file.getvalue(), "png"), alt, *picture.size, title)
+        return Shot(data_uri(file.getvalue(), "png"), alt, *few.size, title)
+
+
+def _pixels(figure: Figure, dpi: int) -> Picture.Image:
+    """A figure drawn, RGB."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def data_uri(content: bytes, kind: str) -> str:
