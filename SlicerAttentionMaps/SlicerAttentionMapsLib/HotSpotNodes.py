@@ -7,7 +7,6 @@ import vtk
 
 from . import Attached, LayerSequence, Tables
 from .Naming import uniqueName
-from .SceneTransaction import removeFromHierarchy
 from .Tables import Column
 
 BOX_ROLE = "AttentionMaps.Box"
@@ -42,18 +41,6 @@ def boxesOf(tableNode) -> list:
     count = tableNode.GetNumberOfNodeReferences(BOX_ROLE)
     found = [tableNode.GetNthNodeReference(BOX_ROLE, index) for index in range(count)]
     return [node for node in found if node is not None]
-
-
-def removeSpots(tableNode) -> None:
-    """Remove a table of hot spots with its boxes and their folder."""
-    scene, boxes = tableNode.GetScene(), boxesOf(tableNode)
-    hierarchy = _hierarchy(scene)
-    folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(boxes[0])) if boxes else 0
-    for node in (*boxes, tableNode):
-        removeFromHierarchy(node)
-        scene.RemoveNode(node)
-    if folder and not hierarchy.GetNumberOfItemChildren(folder):
-        hierarchy.RemoveItem(folder, False, False)
 
 
 def _addTable(spots, mapNode):

@@ -117,8 +117,15 @@ def columnsOf(tableNode) -> list[Column]:
 
 
 def numberTitles(tableNode) -> tuple[str, ...]:
-    """Return the titles of the columns that hold numbers."""
-    return tuple(column.title for column in columnsOf(tableNode) if not column.isText)
+    """Return the titles of the columns that hold numbers; the panel asks for them often."""
+    table = tableNode.GetTable()
+    arrays = (table.GetColumn(index) for index in range(table.GetNumberOfColumns()))
+    return tuple(a.GetName() for a in arrays if not isinstance(a, vtk.vtkStringArray))
+
+
+def titles(tableNode) -> tuple[str, ...]:
+    """Return the titles of all columns."""
+    return tuple(tableNode.GetColumnName(n) for n in range(tableNode.GetNumberOfColumns()))
 
 
 def rowsOf(tableNode) -> list[dict]:

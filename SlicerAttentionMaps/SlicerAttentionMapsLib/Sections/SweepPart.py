@@ -10,6 +10,7 @@ from ..Panel.CheckRows import methodRows, stored, usualMethods
 from ..Panel.ComparePanel import SWEEP
 from ..Panel.SweepPanel import ALL_LAYERS, SweepState, bestCell, cells, problem
 from .CheckList import CheckList
+from .TablesPart import letBeLong
 
 
 class SweepPart:
@@ -25,6 +26,7 @@ class SweepPart:
         self._methods = _knownMethods()
         self._shown = None
         ui, guarded = panel.ui, panel.guarded
+        letBeLong(ui.sweepGrid)
         self._list = CheckList(ui.sweepMethodsList, self.onMethods, panel)
         ui.sweepLayersComboBox.connect("activated(int)", guarded(self.onLayers))
         ui.sweepButton.connect("clicked()", guarded(self.onSweep))
@@ -168,7 +170,6 @@ class SweepPart:
                 item.setToolTip(_("Double-click to show this map."))
                 grid.setItem(row, column, item)
         grid.resizeColumnsToContents()
-        grid.resizeRowsToContents()
         grid.setCurrentCell(*bestCell(sweep))
 
 

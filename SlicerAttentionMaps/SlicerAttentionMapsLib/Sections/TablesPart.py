@@ -8,6 +8,8 @@ from ..i18n import _
 from ..MetricsTable import REMARKS
 
 _WIDEST = 190
+_ROWS_SEEN = 20
+_ROW_HEIGHT = 24
 _HIDDEN = {Tables.METRICS: ("Question", "Method", "Layer")}  # parts of the map's name
 _FILTERS = " (*.csv *.tsv *.xlsx *.json)"
 
@@ -23,6 +25,7 @@ class TablesPart:
     def __init__(self, panel, section) -> None:
         self._panel, self._section = panel, section
         ui, guarded = panel.ui, panel.guarded
+        letBeLong(ui.tableView)
         ui.tablesComboBox.connect("activated(int)", guarded(self.onTable))
         ui.plotColumnComboBox.connect("activated(int)", guarded(self.onColumn))
         ui.plotButton.connect("clicked()", guarded(self.onPlot))
@@ -60,11 +63,10 @@ class TablesPart:
         if table is None:
             return
         view.resizeColumnsToContents()
-        view.resizeRowsToContents()
         view.setTextElideMode(qt.Qt.ElideMiddle)
         hidden = _HIDDEN.get(Tables.kindOf(table), ())
-        for index, column in enumerate(Tables.columnsOf(table)):
-            view.setColumnHidden(index, column.title in hidden)
+        for index, title in enumerate(Tables.titles(table)):
+            view.setColumnHidden(index, title in hidden)
             view.setColumnWidth(index, min(view.columnWidth(index), _WIDEST))
 
     def onTable(self, index: int) -> None:
@@ -90,6 +92,16 @@ class TablesPart:
         if path:
             self._section.remedy.attempt(lambda: self._panel.logic.exportTable(table, path))
             self._panel.log(_("Saved {path}").format(path=path))
+
+
+def letBeLong(view) -> None:
+    """Let a table with hundreds of rows be shown at once: what is seen of it decides its widths.
+
+    Args:
+        view: a `QTableView`.
+    """
+    view.horizontalHeader().setResizeContentsPrecision(_ROWS_SEEN)
+    view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
 
 
 def _columnsOf(table) -> tuple[tuple[str, str], ...]:
