@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MM3_PER_ML = 1000
+MOST = 1000  # hot spots, where no number is given
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def hot_spots(
         result: An AttentionMap, an Image with one channel, or a path.
         threshold: As in `attention_maps.evaluate`; with "+largest" there is one hot spot.
         minimum_ml: Smaller ones are left out.
-        most: How many at most, the hottest; None for all.
+        most: How many at most, the hottest. None for all, up to 1000: of the map that has more
+            (noise above a low threshold falls into millions) the hottest 1000, and a warning is
+            logged.
         segments: With which the overlap is measured: a label map (Image, path, or array on the
             map's grid), or a dict {name: mask}.
         labels: Of the label map: {name: value}, a list of values, or "all" that occur besides 0.
@@ -155,7 +158,14 @@ def _kept(
     peaks = np.zeros(count + 1, dtype=np.float32)
     np.maximum.at(peaks, numbers, values)
     order = np.lexsort((-sizes[1:], -peaks[1:])) + 1  # hottest first, of equal ones the largest
-    order = order[sizes[order] >= least * (1 - 1e-9)][:most]
+    order = order[sizes[order] >= least * (1 - 1e-9)]
+    if most is None and len(order) > MOST:
+        logger.warning(
+            "The map has %d hot spots above the threshold; the hottest %d are given. A higher "
+            "threshold, minimum_ml or most limits them.", len(order), MOST,
+        )  # fmt: skip
+        most = MOST
+    order = order[:most]
     renamed = np.zeros(count + 1, dtype=np.int32)
     renamed[order] = np.arange(1, len(order) + 1)
     return renamed[labels], len(order)

@@ -68,7 +68,7 @@ class _Sums:
     """Of one structure each: (n,) sum of the values, largest value, number of voxels."""
 
     total: NDArray[np.float64]
-    peak: NDArray[np.float64]
+    peak: NDArray[np.floating[Any]]
     voxels: NDArray[np.int64]
 
 
@@ -117,7 +117,8 @@ def _sums_of_labels(
     row_of = np.full(highest - lowest + 1, len(values), dtype=np.int64)  # the last row: outside
     row_of[values - lowest] = np.arange(len(values))
     rows = len(values) + 1
-    total, peak, voxels = np.zeros(rows), np.zeros(rows), np.zeros(rows, dtype=np.int64)
+    total, voxels = np.zeros(rows), np.zeros(rows, dtype=np.int64)
+    peak = np.zeros(rows, dtype=evidence.dtype)
     flat, marks = evidence.ravel(order="K"), present.ravel(order="K")
     for start in range(0, len(flat), CHUNK):
         part = flat[start : start + CHUNK]

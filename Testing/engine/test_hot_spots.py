@@ -216,6 +216,16 @@ def test_box_in_a_sheared_picture():
     assert along.min(axis=0) == pytest.approx([-spot.size_mm[0] / 2, -spot.size_mm[1] / 2, 0])
 
 
+def test_noise_falls_into_too_many(caplog):
+    """Every other voxel of 30 x 30 x 3, none beside another."""
+    array = np.indices((30, 30, 3)).sum(0) % 2 * np.arange(1, 2701).reshape(30, 30, 3)
+    image = am.Image(array[None].astype(np.float32))
+    found = am.hot_spots(image, "value:0")
+    assert [spot.peak for spot in found] == sorted(array.ravel().tolist(), reverse=True)[:1000]
+    assert "has 1350 hot spots" in caplog.text
+    assert len(am.hot_spots(image, "value:0", most=1200)) == 1200
+
+
 @pytest.mark.parametrize(
     ("array", "threshold", "words"),
     [

@@ -229,6 +229,18 @@ def test_what_is_not_defined_has_a_reason(change, words, undefined, caplog):
     assert words in caplog.text
 
 
+@pytest.mark.parametrize("scale", [2.0**-130, 2.0**-60, 2.0**100])
+@pytest.mark.parametrize("threshold", ["otsu", "quantile:0.9", 0.3])
+def test_numbers_near_the_ends_of_float32(scale, threshold):
+    """Powers of two change no digit. Nothing overflows, and an absolute limit is nowhere."""
+    values = np.random.default_rng(3).integers(0, 4000, SHAPE).astype(np.float32)
+    mask = np.random.default_rng(4).random(SHAPE) > 0.7
+    expected = am.evaluate(am.Image(values[None], TILTED), mask, None, threshold)
+    scaled = am.Image(values[None] * np.float32(scale), TILTED)
+    found = am.evaluate(scaled, mask, None, threshold)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_nothing_above_the_threshold_is_no_overlap():
     image, mask = case("continuous")
     found = am.evaluate(image, mask, ["iou", "dice", "recall", "wiou"], "value:1e6")

@@ -68,7 +68,9 @@ class Attention:
     @cached_property
     def ranked(self) -> NDArray[np.float32]:
         """(n,) all values above 0, ascending."""
-        return np.sort(self.evidence[self.evidence > 0])
+        values = self.evidence[self.evidence > 0]
+        values.sort()
+        return values
 
     @cached_property
     def hottest(self) -> VoxelSet:

@@ -75,7 +75,9 @@ class Comparison:
     @cached_property
     def inside(self) -> NDArray[np.float32]:
         """(n,) values of all voxels of the mask, ascending."""
-        return np.sort(self.evidence[self.mask_box][self.mask[self.mask_box]])
+        values = self.evidence[self.mask_box][self.mask[self.mask_box]]
+        values.sort()
+        return values
 
     @cached_property
     def weight_inside(self) -> float:

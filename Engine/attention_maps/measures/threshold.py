@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 256
+TINY = 2.0**-100
 LARGEST = "+largest"
 GRAMMAR = (
     "'otsu', a fraction of the map's maximum (0 <= fraction < 1), 'value:0.3' (in the map's own "
@@ -99,7 +100,11 @@ def otsu_threshold(evidence: NDArray[np.float32]) -> float:
         Center of the last bin of the lower class.
     """
     values = evidence.ravel(order="K")  # as they lie in memory: else they would be copied
-    counts, edges = np.histogram(values, BINS, (0.0, float(evidence.max())))
+    maximum = float(evidence.max())
+    if maximum < TINY:  # too small for 256 different bins in float32
+        return otsu_threshold(evidence * np.float32(1 / TINY)) * TINY
+    counts, edges = np.histogram(values, BINS, (0.0, maximum))
+    edges = edges.astype(np.float64)
     centers = (edges[:-1] + edges[1:]) / 2
     share = counts / counts.sum()
     lower = np.cumsum(share)
