@@ -90,6 +90,11 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
             raise usage_error(f"Expected another name than '{output}', which is an input.")
 
 
+def sidecars(model: Path, spec: str | None) -> list[Path | None]:
+    """Specification files that are read: the one given, or model.json beside the model."""
+    return [Path(spec) if spec else None, model.with_suffix(".json")]
+
+
 def with_json(path: Path) -> list[Path]:
     """A map's file and the provenance beside it, as `AttentionMap.save` names it."""
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name

@@ -13,6 +13,7 @@ from attention_maps.cli.destinations import (
     Destination,
     plan,
     refuse_inputs,
+    sidecars,
     with_json,
 )
 from attention_maps.cli.options import (
@@ -181,7 +182,7 @@ def explain_image(
         several = asked.count * len(layers) * len(names) > 1 or "all" in layers or top is not None
         maps_to = plan(output, "--output", MAP_SUFFIXES, several)
         figures_to = plan(figure, "--figure", FIGURE_SUFFIXES, several)
-        inputs = [model, *image, region, mask, previous_stage, within, *_sidecars(model, spec)]
+        inputs = [model, *image, region, mask, previous_stage, within, *sidecars(model, spec)]
         if slices is not None:
             check_table(slices, inputs)
         if maps_to is not None and not maps_to.folder:
@@ -240,11 +241,6 @@ def _explain(
         note(str(session.estimate(layers)), quiet)
     made = session.explain(target=asked.resolve(session.answer), progress=report, **how)
     return made if isinstance(made, list) else [made]
-
-
-def _sidecars(model: Path, spec: str | None) -> list[Path | None]:
-    """Specification files that are read: the one given, or model.json beside the model."""
-    return [Path(spec) if spec else None, model.with_suffix(".json")]
 
 
 def _save(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.destinations import plan, refuse_inputs
+from attention_maps.cli.destinations import plan, refuse_inputs, sidecars
 from attention_maps.cli.masks import (
     Labels,
     Masks,
@@ -123,7 +123,7 @@ def sweep_layers(
     with command(debug=debug, quiet=quiet):
         masks, labels = read_masks(mask or []), read_labels(label or [])
         where = one_or_several(masks, labels)
-        inputs = [model, *image, *masks.values()]
+        inputs = [model, *image, *masks.values(), *sidecars(model, spec)]
         for path, name, suffixes in (
             (output, "--output", TABLES), (heat_map, "--heat-map", PLOTS), (plot, "--plot", PLOTS)
         ):  # fmt: skip

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.destinations import MAP_SUFFIXES, plan, refuse_inputs, with_json
+from attention_maps.cli.destinations import (
+    MAP_SUFFIXES,
+    plan,
+    refuse_inputs,
+    sidecars,
+    with_json,
+)
 from attention_maps.cli.options import (
     AsJson,
     Checkpoint,
@@ -143,7 +149,7 @@ def trust_map(
         )  # fmt: skip
         if asked.count > 1:
             raise usage_error("A report is about one map: give one of the questions.")
-        inputs = [model, *image, region]
+        inputs = [model, *image, region, *sidecars(model, spec)]
         for path, name, suffixes in (
             (output, "--output", REPORTS), (save_map, "--map", MAP_SUFFIXES)
         ):  # fmt: skip
