@@ -309,6 +309,15 @@ def test_a_forward_of_its_own():
     assert injected.get_attention_map().any()
 
 
+def test_parts_and_siblings_are_plain():
+    """What is made by the module's class, such as a slice of a Sequential, makes no maps."""
+    network = nn.Sequential(seeded(SmallUNet(3)), nn.ReLU(), nn.ReLU())
+    injected = am.inject(network, layer="0.merge", label=1)
+    assert torch.equal(injected[:2](batch_of()), network(batch_of()))
+    assert torch.equal(type(injected)(nn.ReLU())(batch_of()), batch_of().relu())
+    assert injected[:1].state_dict().keys() == network[:1].state_dict().keys()
+
+
 def test_hooks_on_the_module_see_one_call():
     network = seeded(SmallUNet(3))
     seen = []
@@ -661,6 +670,20 @@ def test_wrong_calls(arguments, call, error, message):
 def test_wrong_batches(batch, message):
     with pytest.raises(am.ImageError, match=message):
         am.inject(seeded(SmallUNet(3)))(batch)
+
+
+@pytest.mark.parametrize(
+    ("shrink", "shape"), [(lambda y: y.mean((1, 2, 3, 4)), r"\(2,\)"), (sum, r"\(3, 8, 11, 9\)")]
+)
+def test_outputs_without_rows(shrink, shape):
+    class Shrunk(SmallUNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return shrink(super().forward(x))
+
+    with pytest.raises(
+        am.ModelRunError, match=f"one row for each image of the batch, got .*{shape}"
+    ):
+        am.inject(seeded(Shrunk(3)), layer="merge")(batch_of())
 
 
 def test_nothing_to_dump(tmp_path):

@@ -168,12 +168,13 @@ class MapMaker:
         return model.resolve_layers(self._layers, model.geometry(inputs))
 
     def _asked(self, trace: Trace, label: Any) -> Asked:
-        logits = without_leftover_axes(trace.logits)
-        if len(logits) != len(trace.inputs):
+        shape, images = tuple(trace.logits.shape), len(trace.inputs)
+        if len(shape) < 2 or shape[0] != images:
             raise ModelRunError(
-                f"Expected an output for each of {len(trace.inputs)} images of a batch, got shape "
-                f"{tuple(logits.shape)}; model.disable_medcam() gives the prediction alone."
+                f"Expected an output ({images}, classes, ...), one row for each image of the "
+                f"batch, got shape {shape}; model.disable_medcam() gives the prediction alone."
             )
+        logits = without_leftover_axes(trace.logits)
         output = select_output(self._network.returned, None).detach().reshape(logits.shape)
 
         def resolve(target: Any, image: int) -> torch.Tensor:

@@ -50,9 +50,9 @@ class Injected:
         Returns:
             The prediction; with `replace`, `return_attention` or `return_score` what they say.
         """
-        session = self._injection
+        session = vars(self).get("_injection")  # a part of a Sequential has none
         exporting = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
-        if exporting or not session.enabled:
+        if exporting or session is None or not session.enabled:
             return self.model_forward(batch, **arguments)
         return session.run(self, batch, label, mask, raw_input, arguments)
 
@@ -66,7 +66,7 @@ class Injected:
         return get_layers(self, reverse)  # type: ignore[arg-type]
 
     def get_attention_map(self) -> AnyMaps:
-        """(B, 1, *data_shape) maps of the last call; by layer where there are several."""
+        """The maps of the last call, `(B, 1, *data_shape)`; by layer where there are several."""
         return self._injection.current
 
     def save_attention_map(self, attention_map: Any, raw_input: Any = None) -> None:
