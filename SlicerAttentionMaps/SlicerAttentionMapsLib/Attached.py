@@ -22,15 +22,6 @@ def number(value) -> float:
     return math.nan if value is None else float(value)
 
 
-def withNumbers(value):
-    """Return a result of measured numbers, where null stands for what is none."""
-    if isinstance(value, dict):
-        return {key: withNumbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [withNumbers(item) for item in value]
-    return math.nan if value is None else value
-
-
 @lru_cache(maxsize=32)
 def _parsed(text: str) -> dict:
     return json.loads(text)

@@ -170,7 +170,8 @@ class AnalysisActions:
         """
         ensureEngine()
         from attention_maps.report.write import write_report
+        from attention_maps.worker.reporting import report_case
 
-        found = ReportCases.cases(mapNodes or self.maps(), segmentationNode, segmentIDs)
-        write_report(path, found, title=title)
+        kept = ReportCases.cases(mapNodes or self.maps(), segmentationNode, segmentIDs)
+        write_report(path, [report_case(case) for case in kept], title=title)
         logging.info("Saved %s", path)

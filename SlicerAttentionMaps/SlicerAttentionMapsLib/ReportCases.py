@@ -5,7 +5,7 @@ from .EnginePath import ensureEngine
 
 
 def cases(mapNodes, segmentationNode=None, segmentIds=None) -> list:
-    """Return one `attention_maps.ReportCase` per scan.
+    """Return one `attention_maps.worker.reporting.KeptCase` per scan.
 
     Scores, tests, hot spots and the like are those of the scene's last tables.
 
@@ -25,119 +25,58 @@ def cases(mapNodes, segmentationNode=None, segmentIds=None) -> list:
     ]
 
 
-def mapOf(mapNode):
-    """Return the layer that a map shows as `attention_maps.AttentionMap`, without the answer."""
-    from attention_maps.result import AttentionMap
-
-    image, provenance = StructureTable.imageOf(mapNode), ResultNodes.provenanceOf(mapNode)
-    made = AttentionMap(
-        image, image.grid, image.grid, provenance["score"], provenance["layer"],
-        provenance["method"], provenance["target"], provenance["signed"], provenance, None,
-    )  # fmt: skip
-    made.__dict__["image"] = image  # it is in its place already
-    return made
-
-
 def _caseOf(scanNode, mapNodes: list, masks: dict):
-    from attention_maps.report.case import ReportCase
+    from attention_maps.worker.reporting import KeptCase, KeptMap
 
-    image = VolumeBridge.imageFromVolumes([scanNode])
-    maps = [mapOf(node) for node in mapNodes]
     tables = Tables.tablesOf(scanNode.GetScene())
     first = mapNodes[0]
-    return ReportCase(
+    return KeptCase(
         scanNode.GetName(),
-        image,
-        maps,
-        masks,
-        [_scoresOf(node, tables, masks) for node in mapNodes],
+        VolumeBridge.imageFromVolumes([scanNode]),
         [
-            report
-            for node, made in zip(mapNodes, maps, strict=True)
-            for report in _trustOf(node, made, image, tables)
+            KeptMap(
+                StructureTable.imageOf(node),
+                ResultNodes.provenanceOf(node),
+                _scoresOf(node, tables, masks),
+                _trustOf(node, tables),
+            )
+            for node in mapNodes
         ],
-        _sweepOf(scanNode, tables),
-        _measuredOf(first, tables, Tables.SPOTS),
-        _measuredOf(first, tables, Tables.STRUCTURES),
+        masks,
+        _lastOf(tables, Tables.SWEEP, ResultNodes.SCAN_ROLE, scanNode),
+        _lastOf(tables, Tables.SPOTS, Tables.MAP_ROLE, first).get("hot_spots", []),
+        _lastOf(tables, Tables.STRUCTURES, Tables.MAP_ROLE, first).get("evidence", []),
     )
 
 
 def _scoresOf(mapNode, tables: list, masks: dict) -> dict:
     """Return the last scores of a map by name of the segment."""
-    from attention_maps.scores import Scores
-
     name = list(LayerSequence.frames(mapNode))[LayerSequence.layerIndex(mapNode)]
-    found: dict = {}
-    for table in tables:
-        for row in Attached.attached(table).get("scores", ()):
-            if row["map"] == name and row["segment"] in masks:
-                values = {key: Attached.number(value) for key, value in row["values"].items()}
-                found[row["segment"]] = Scores(
-                    values, row["reasons"], row["threshold"], row["voxels"]
-                )
-    return found
+    rows = [row for table in tables for row in Attached.attached(table).get("scores", ())]
+    rows = [row for row in rows if row["map"] == name and row["segment"] in masks]
+    return {
+        row["segment"]: {key: row[key] for key in ("values", "reasons", "threshold", "voxels")}
+        for row in rows
+    }
 
 
-def _trustOf(mapNode, made, image, tables: list) -> list:
-    """Return the last trust report of a map, if there is one."""
-    from attention_maps.faithfulness.findings import Curve, Finding, TrustReport
-
-    from .TrustTable import mapOf as testedMap
-
-    reports = [
+def _trustOf(mapNode, tables: list) -> list:
+    """Return the last trust report of the layer that a map shows, if there is one."""
+    layer = ResultNodes.provenanceOf(mapNode).get("layer")
+    found = [
         Attached.attached(table)
         for table in tables
-        if Tables.kindOf(table) == Tables.TRUST and testedMap(table) is mapNode
+        if Tables.kindOf(table) == Tables.TRUST
+        and table.GetNodeReference(Tables.MAP_ROLE) is mapNode
     ]
-    reports = [report for report in reports if report["layer"] == made.layer]
-    found = []
-    for report in reports[-1:]:
-        findings = tuple(
-            Finding(
-                **{
-                    **item,
-                    "figures": _numbers(item["figures"]),
-                    "controls": _numbers(item["controls"]),
-                    "curves": tuple(Curve(**_curve(curve)) for curve in item["curves"]),
-                    "rows": tuple(item["rows"]),
-                }
-            )
-            for item in report["findings"]
-        )
-        found.append(TrustReport(made, findings, report["provenance"], image))
-    return found
+    return [report for report in found if report["layer"] == layer][-1:]
 
 
-def _curve(curve: dict) -> dict:
-    return {**curve, **{key: tuple(map(Attached.number, curve[key])) for key in ("x", "y")}}
-
-
-def _numbers(values: dict) -> dict[str, float]:
-    return {name: Attached.number(value) for name, value in values.items()}
-
-
-def _sweepOf(scanNode, tables: list):
-    """Return the last sweep of a scan; None if there is none."""
-    from .SweepTable import sweepOf
-
+def _lastOf(tables: list, kind: str, role: str, node) -> dict:
+    """Return what the last table of a kind about a node shows; empty where there is none."""
     found = [
         table
         for table in tables
-        if Tables.kindOf(table) == Tables.SWEEP
-        and table.GetNodeReference(ResultNodes.SCAN_ROLE) is scanNode
+        if Tables.kindOf(table) == kind and table.GetNodeReference(role) is node
     ]
-    return sweepOf(found[-1]) if found else None
-
-
-def _measuredOf(mapNode, tables: list, kind: str) -> list:
-    """Return the last hot spots or structures of a map."""
-    from attention_maps.worker.measured import measured_of
-
-    found = [
-        Attached.attached(table)
-        for table in tables
-        if Tables.kindOf(table) == kind
-        and table.GetNodeReference(Tables.MAP_ROLE) is mapNode
-        and Attached.attached(table)
-    ]
-    return measured_of(Attached.withNumbers(found[-1])) if found else []
+    return Attached.attached(found[-1]) if found else {}

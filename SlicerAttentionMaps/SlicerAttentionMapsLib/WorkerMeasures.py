@@ -1,6 +1,6 @@
 """Questions of a session that measure: a table comes of each, or nothing."""
 
-from . import HotSpotNodes, StructureTable, SweepTable, TrustTable
+from . import HotSpotNodes, ReportCases, StructureTable, SweepTable, TrustTable
 from .SceneTransaction import removeNewNodesOnError
 from .WorkerComparison import WorkerComparison, refuseWhatIsGone
 from .WorkerLine import WorkerLine
@@ -134,6 +134,29 @@ class WorkerMeasures(WorkerLine):
             question.requests.append(request)
 
         return self._begin(question, send)
+
+    def saveReport(
+        self, path, mapNodes, segmentationNode=None, segmentIds=None, title=None, **listeners
+    ) -> WorkerQuestion:
+        """Write a report; gives its path.
+
+        Args:
+            path, mapNodes, segmentationNode, segmentIds, title: as in
+                `SlicerAttentionMapsLogic.saveReport`.
+            listeners: onProgress, onDone, onError.
+        """
+
+        def ask(client, question) -> None:
+            cases = ReportCases.cases(mapNodes, segmentationNode, segmentIds)
+            question.report(0.0, f"Writing {path}")
+
+            def written(found: dict) -> None:
+                question.finish(found["path"])
+
+            sending = self._callbacks(question, on_done=written)
+            question.requests.append(client.report(path, cases, title=title, **sending))
+
+        return self._measure("report", ask, listeners)
 
     def _measure(self, text: str, ask, listeners: dict) -> WorkerQuestion:
         """Begin a question that needs neither volumes nor a model."""

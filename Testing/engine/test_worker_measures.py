@@ -1,5 +1,6 @@
 """What the worker measures equals what one process measures."""
 
+import json
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import attention_maps as am
 from attention_maps.sweep_table import Sweep
 from attention_maps.worker.client import WorkerClient
+from attention_maps.worker.reporting import KeptCase, KeptMap
 from worker_models import write_models
 
 AFFINE = np.array(
@@ -90,6 +92,34 @@ def test_sweep(client, network, masks):
     assert progress
     alone = Sweep.from_dict(client.wait(client.sweep(layers=["act1"], target=1)))
     assert alone.labels == ()
+
+
+def test_report_of_what_was_kept(client, network, masks, tmp_path):
+    image = am.Image(np.random.default_rng(2).random((1, 9, 8, 7)).astype(np.float32), AFFINE)
+    session = am.Explainer(network, image)
+    made = session.explain("hires_cam", "act2", 2)
+    scores = {
+        name: {"values": dict(found), "reasons": found.reasons, "threshold": found.threshold,
+               "voxels": found.voxels}
+        for name, found in am.evaluate(made, masks).items()
+    }  # fmt: skip
+    trust = session.trust("hires_cam", "act2", 2, tests=["deletion"])
+    kept = KeptMap(made.image, made.provenance, scores, [trust.to_dict()])
+    swept = am.sweep(session, mask=masks, layers=["act2"], methods=["hires_cam"], target=1)
+    spots = [spot.to_dict() for spot in am.hot_spots(made, 0.2)]
+    evidence = [row.to_dict() for row in am.evidence_table(made, masks)]
+    case = KeptCase("A case", image, [kept], masks, swept.to_dict(), spots, evidence)
+    for ending in ("html", "json"):
+        path = tmp_path / f"report.{ending}"
+        assert client.wait(client.report(path, [case], title="All")) == {"path": str(path)}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "A case" in page
+    assert "data:image/" in page
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    row = next(row for row in written["scores"] if row["label"] == "edema")
+    assert row["dice"] == pytest.approx(scores["edema"]["values"]["dice"])
+    with pytest.raises(am.ImageError, match="ends in"):
+        client.wait(client.report(tmp_path / "report.doc", [case]))
 
 
 def test_errors_name_what_is_wrong(client, network, shown, masks):

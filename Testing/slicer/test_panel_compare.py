@@ -85,11 +85,11 @@ def test_without_ground_truth_hot_spots_sweeps_and_tests_are_possible():
     assert "measured by themselves" in controls["sweepButton"].toolTip
 
 
-@pytest.mark.parametrize("kind", ["metrics", "structures", "spots", "sweep", "trust"])
+@pytest.mark.parametrize("kind", ["metrics", "structures", "spots", "sweep", "trust", "report"])
 def test_one_thing_at_a_time_which_can_be_canceled(kind):
     state = with_(running=kind, message="Comparing A", fraction=0.314)
     controls = ComparePanel.controls(state)
-    for name in ("compare", "structures", "spots", "sweep", "trust"):
+    for name in ("compare", "structures", "spots", "sweep", "trust", "saveReport"):
         assert controls[f"{name}Button"].enabled is False
         assert "being measured" in controls[f"{name}Button"].toolTip
     assert controls["compareCancelButton"].enabled

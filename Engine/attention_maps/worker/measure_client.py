@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from attention_maps.worker.arrays import SharedFolder
     from attention_maps.worker.messages import SharedImage
+    from attention_maps.worker.reporting import KeptCase
 
 
 class MeasureRequests(Connection):
@@ -159,6 +160,45 @@ class MeasureRequests(Connection):
             return messages.Sweep(number, wanted, chosen, asked, named, measured, threshold, given)
 
         return self._ask(make, callbacks)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        cases: Sequence[KeptCase],
+        *,
+        title: str | None = None,
+        **callbacks: Unpack[Callbacks],
+    ) -> Request:
+        """Write a report of what was kept; gives a dict with its path.
+
+        Args:
+            path: As in `attention_maps.write_report`.
+            cases: What it is about.
+            title: Of the page.
+            callbacks: See `Callbacks`.
+        """
+        name, listed = os.fspath(path), list(cases)
+
+        def make(folder: SharedFolder, number: int) -> Any:
+            shared_cases = tuple(_to_report(case, folder) for case in listed)
+            return messages.Report(number, name, shared_cases, title)
+
+        return self._ask(make, callbacks)
+
+
+def _to_report(case: KeptCase, folder: SharedFolder) -> messages.CaseToReport:
+    maps = tuple(
+        messages.MapToReport(
+            folder.share_image(item.image.array, item.image.affine),
+            dict(item.provenance), dict(item.scores), list(item.trust),
+        )
+        for item in case.maps
+    )  # fmt: skip
+    image = folder.share_image(case.image.array, case.image.affine)
+    return messages.CaseToReport(
+        case.name, image, maps, _named(case.masks, folder), dict(case.sweep),
+        list(case.hot_spots), list(case.evidence),
+    )  # fmt: skip
 
 
 def names_of(names: str | Sequence[str]) -> str | tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Requests that measure: maps against masks, hot spots, trust, layers against methods."""
+"""Requests that measure: maps against masks, hot spots, trust, sweeps, and reports of it all."""
 
 from __future__ import annotations
 
@@ -126,7 +126,64 @@ class Sweep:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class MapToReport:
+    """A map of a report.
+
+    Args:
+        image: The map.
+        provenance: How it was made.
+        scores: What `evaluate` gave, by name of the mask.
+        trust: Trust reports.
+    """
+
+    image: SharedImage
+    provenance: dict[str, Any]
+    scores: dict[str, Any] = field(default_factory=dict)
+    trust: Any = ()
+
+
+@dataclass(frozen=True)
+class CaseToReport:
+    """A case of a report (see `reporting.KeptCase`).
+
+    Args:
+        name: What people call it.
+        image: The image that was explained.
+        maps: Its maps.
+        masks: Where the attention should be.
+        sweep: A sweep.
+        hot_spots: Of the first map.
+        evidence: Of the first map.
+    """
+
+    name: str
+    image: SharedImage
+    maps: tuple[MapToReport, ...]
+    masks: tuple[NamedMask, ...] = ()
+    sweep: dict[str, Any] = field(default_factory=dict)
+    hot_spots: Any = ()
+    evidence: Any = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write a report.
+
+    Args:
+        id: Number of the request.
+        path: Where to.
+        cases: What it is about.
+        title: Of the page.
+    """
+
+    id: int
+    path: str
+    cases: tuple[CaseToReport, ...]
+    title: str | None = None
+
+
 MEASURES: dict[str, type[Any]] = {
     "evaluate": Evaluate, "evidence": Evidence, "hot_spots": HotSpots,
-    "trust": Trust, "sweep": Sweep,
+    "trust": Trust, "sweep": Sweep, "report": Report,
 }  # fmt: skip

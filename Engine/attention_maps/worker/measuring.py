@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.evaluation import evaluate
-from attention_maps.worker.measure_messages import Evaluate, Evidence, HotSpots, Sweep, Trust
+from attention_maps.worker.measure_messages import (
+    Evaluate,
+    Evidence,
+    HotSpots,
+    Report,
+    Sweep,
+    Trust,
+)
+from attention_maps.worker.reporting import KeptCase, KeptMap, report_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +57,28 @@ def measure(message: Evaluate | Evidence | HotSpots, fetch: Fetch) -> dict[str, 
         segments=_masks(message.masks, fetch) or None,
     )  # fmt: skip
     return {"hot_spots": [spot.to_dict() for spot in spots]}
+
+
+def write(message: Report, fetch: Fetch) -> dict[str, Any]:
+    """Write a report of what another program has kept.
+
+    Args:
+        message: What is asked.
+        fetch: Gives the Image or path of a shared one.
+    """
+    from attention_maps.report.write import write_report
+
+    cases = [
+        KeptCase(
+            case.name,
+            fetch(case.image),
+            [KeptMap(fetch(m.image), m.provenance, m.scores, m.trust) for m in case.maps],
+            _masks(case.masks, fetch), case.sweep, case.hot_spots, case.evidence,
+        )
+        for case in message.cases
+    ]  # fmt: skip
+    written = write_report(message.path, [report_case(case) for case in cases], title=message.title)
+    return {"path": str(written)}
 
 
 def ask(

@@ -21,6 +21,7 @@ from attention_maps.types import Image, into_float32
 from attention_maps.worker import measuring, messages
 from attention_maps.worker.arrays import copy_axes
 from attention_maps.worker.choices import choices_of
+from attention_maps.worker.measure_messages import Report
 from attention_maps.worker.summaries import answer_summary, layer_summary, model_summary
 from attention_maps.worker.targets import unpacked
 
@@ -152,6 +153,8 @@ class Session:
         if isinstance(message, measuring.Asking):
             target = unpacked(message.target, self._folder)
             found = measuring.ask(message, self._asked(), target, self._fetched, progress)
+        elif isinstance(message, Report):
+            found = measuring.write(message, self._fetched)
         else:
             found = measuring.measure(message, self._fetched)
         return messages.Done(message.id, found)

@@ -130,6 +130,7 @@ class CompareTests(PanelTestCase):
         self.assertEqual(settings.value("AttentionMaps/ExportFolder"), str(self.folder))
         self.person.answerNextPath(self.folder / "page.html")
         self.person.click(self.ui.saveReportButton)
+        self.person.settle()
         self.assertNoMessage()
         page = (self.folder / "page.html").read_text(encoding="utf-8")
         self.assertIn("Tumors", page)

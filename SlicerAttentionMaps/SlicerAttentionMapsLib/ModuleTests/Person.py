@@ -45,7 +45,7 @@ class Person:
         """Wait until nothing is under way any more."""
         Waiting.pause(0.4)  # what was typed is taken after a pause
         Waiting.until(
-            lambda: not (self.panel.worker.pending or self.isRunning), "the panel is at rest"
+            lambda: not (self.panel.worker.pending or self.isRunning), "the panel is at rest", 180.0
         )
         Waiting.pause(0.1)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ALL_MAPS, CURRENT_MAP = "all", "current"
 METRICS, STRUCTURES, SPOTS, SWEEP, TRUST = "metrics", "structures", "spots", "sweep", "trust"
+REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class CompareState:
         metrics: all metrics of the engine, and whether they are chosen.
         spotsMinimum: smaller hot spots are left out, ml.
         spotsMost: how many hot spots at most; 0 for all.
-        running: what is being computed: METRICS, STRUCTURES, SPOTS, SWEEP or TRUST; or empty.
+        running: what is being computed: METRICS, STRUCTURES, SPOTS, SWEEP, TRUST or
+            REPORT; or empty.
         canceling: whether that is being canceled.
         fraction: share of it that is done, 0..1.
         message: what is being done.
@@ -121,6 +123,7 @@ def workProblem(state: PanelState) -> str:
 def controls(state: PanelState) -> Controls:
     """Return what each widget of the section shows."""
     compare, why = state.compare, problem(state)
+    whyReport = mapProblem(state) or workProblem(state)
     return {
         "truthSelector": Control(
             node=compare.truth,
@@ -150,8 +153,8 @@ def controls(state: PanelState) -> Controls:
         **_task(compare, why),
         **_tables(compare),
         "saveReportButton": Control(
-            enabled=not mapProblem(state),
-            toolTip=mapProblem(state)
+            enabled=not whyReport,
+            toolTip=whyReport
             or _(
                 "One page to keep or send: the maps of the scan in three planes, and what was "
                 "measured of them."

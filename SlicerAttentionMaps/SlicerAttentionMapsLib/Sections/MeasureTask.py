@@ -28,23 +28,24 @@ class MeasureTask:
         self._forget()
         panel.ui.compareCancelButton.connect("clicked()", panel.guarded(self.cancel))
 
-    def start(self, kind: str, ask, onDone) -> None:
+    def start(self, kind: str, ask, onDone, said=None) -> None:
         """Ask the worker.
 
         Args:
             kind: what is measured.
             ask: called with onProgress, onDone and onError; returns a `WorkerQuestion`.
-            onDone: called with the new node.
+            onDone: called with what came of it, the new node.
+            said: gives what the log says of it; None for "Added" and the node's name.
         """
         panel = self._panel
         panel.dismissErrors()
         self.kind = kind
         self._timeLeft.start()
 
-        def done(node) -> None:
+        def done(result) -> None:
             self._forget()
-            panel.log(_("Added '{name}'").format(name=node.GetName()))
-            onDone(node)
+            panel.log((said or _added)(result))
+            onDone(result)
             panel.requestRefresh()
 
         def failed(error) -> None:
@@ -53,7 +54,7 @@ class MeasureTask:
             if isCancel(error):
                 panel.log(_("Canceled"))
             elif self._remedy.install(error):
-                self.start(kind, ask, onDone)
+                self.start(kind, ask, onDone, said)
             else:
                 panel.showError(error)
 
@@ -91,3 +92,7 @@ class MeasureTask:
         ui, state = self._panel.ui, self._panel.sections.compare.task()
         ui.compareProgressBar.value = round(100 * fraction)
         ui.compareStatusLabel.text = doing(state)
+
+
+def _added(node) -> str:
+    return _("Added '{name}'").format(name=node.GetName())

@@ -1,9 +1,7 @@
 """The report of a case, of the Compare section."""
 
-import slicer
-
 from ..i18n import _
-from ..Panel.ComparePanel import mapProblem, truthProblem
+from ..Panel.ComparePanel import REPORT, mapProblem, truthProblem, workProblem
 
 _NAME = "attention_maps.html"
 _TYPES = (("Page", "html"), ("Excel", "xlsx"), ("CSV", "csv"), ("JSON", "json"))
@@ -24,7 +22,7 @@ class ReportPart:
     def onSave(self) -> None:
         """Save a report where the person says."""
         panel, state = self._panel, self._panel.state()
-        if mapProblem(state):
+        if mapProblem(state) or workProblem(state):
             return
         filters = ";;".join(f"{name} (*.{ending})" for name, ending in _TYPES)
         path = self._section.askPath(_("Save a report"), _NAME, filters)
@@ -33,9 +31,13 @@ class ReportPart:
         truth = None if truthProblem(state) else panel.parameters.truthNode
         segments = self._section.chosenSegments(state)
 
-        def save() -> None:
-            with slicer.util.WaitCursor():
-                panel.logic.saveReport(path, None, truth, segments)
+        maps = panel.logic.maps()
 
-        self._section.remedy.attempt(save)
-        panel.log(_("Saved {path}").format(path=path))
+        def ask(**listeners):
+            return panel.worker.saveReport(path, maps, truth, segments, **listeners)
+
+        self._section.measure.start(REPORT, ask, lambda _path: None, _saved)
+
+
+def _saved(path: str) -> str:
+    return _("Saved {path}").format(path=path)
