@@ -46,6 +46,11 @@ def make_other_kinds(folder: Path, page: str, net: nn.Module) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for name, content in SIDECAR.findall(text):
         (folder / name).write_text(content, encoding="utf-8")
+    if "cases.csv" in text:
+        shutil.copy(folder / "t1.nii.gz", folder / "t1_002.nii.gz")
+        lines = ["case,image,mask", "001,t1.nii.gz,tumour_mask.nii.gz"]
+        lines.append("002,t1_002.nii.gz,tumour_mask.nii.gz")
+        (folder / "cases.csv").write_text("\n".join(lines), encoding="utf-8")
     if "knee.pt" in text:
         write_networks_of_pictures(folder)
     if "Dataset501_Lesion" in text:
