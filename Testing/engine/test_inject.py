@@ -309,6 +309,27 @@ def test_a_forward_of_its_own():
     assert injected.get_attention_map().any()
 
 
+@pytest.mark.parametrize("changed", [nn.utils.spectral_norm, nn.utils.parametrizations.weight_norm])
+def test_weights_that_are_computed(changed):
+    """In training, spectral normalization takes a step at each call: one, not two."""
+    results = []
+    for inject in (False, True):
+        network = seeded(FlatClassifier(3)).train()
+        torch.manual_seed(0)
+        network.second = changed(network.second)
+        output = (am.inject(network, layer="act1", label=1) if inject else network)(batch_of())
+        results.append([output, *network.state_dict().values()])
+    assert all(torch.equal(plain, injected) for plain, injected in zip(*results, strict=True))
+
+
+def test_modules_without_sizes():
+    """Lazy ones get theirs from the first prediction."""
+    network = nn.Sequential(nn.LazyConv3d(4, 3), nn.Flatten(2), nn.AdaptiveAvgPool1d(1))
+    injected = am.inject(network, layer="0", label=1)
+    assert injected(batch_of()).shape == (2, 4, 1)
+    assert injected.get_attention_map().shape == (2, 1, *SHAPES[3])
+
+
 def test_parts_and_siblings_are_plain():
     """What is made by the module's class, such as a slice of a Sequential, makes no maps."""
     network = nn.Sequential(seeded(SmallUNet(3)), nn.ReLU(), nn.ReLU())

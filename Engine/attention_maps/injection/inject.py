@@ -72,9 +72,10 @@ def inject(
         enabled: Whether maps are made; `enable_medcam()` and `disable_medcam()` change it.
 
     Returns:
-        The injected module, of the same class, with `get_layers`, `get_attention_map`,
-        `save_attention_map`, `replace_output`, `test_run`, `dump`, `enable_medcam` and
-        `disable_medcam`. A module that is injected already is returned as it is.
+        The injected module, of a class derived from its own, with `get_layers`,
+        `get_attention_map`, `save_attention_map`, `replace_output`, `test_run`, `dump`,
+        `enable_medcam` and `disable_medcam`. A module that is injected already is returned as it
+        is.
 
     Raises:
         ImageError, LayerError, MethodError, TargetError: If an argument cannot be used.

@@ -87,7 +87,7 @@ def _best(logits: torch.Tensor) -> Asked:
     classes = logits.flatten(2).float().sum(2) if logits.ndim > 2 else logits
     best = classes.argmax(1)
     seed = torch.zeros_like(logits)
-    seed[torch.arange(len(best)), best] = 1
+    seed[torch.arange(len(best), device=best.device), best] = 1
     return Asked(seed, best.tolist())
 
 
