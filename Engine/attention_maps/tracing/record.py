@@ -128,7 +128,7 @@ class _Recorder:
         return self._layout(answer) if answer.ndim > 2 else None
 
     def _layout(self, value: torch.Tensor) -> Layout | None:
-        placement = self.observer.placement_of(value)
+        placement = self.observer.places.of(value)
         return None if placement is None else layout_of(placement, self.spatial)
 
     def record(self, name: str, value: torch.Tensor) -> torch.Tensor:
@@ -196,7 +196,7 @@ def record(
     grad_mode = torch.enable_grad() if gradients and names else torch.no_grad()
     with torch.inference_mode(False), grad_mode, readable_errors(inputs, outside):
         inputs = inputs.detach().clone()  # the network may work in place on it
-        observer.start(inputs)
+        observer.places.start(inputs)
         with observer:
             fed = recorder.record(INPUT, inputs) if INPUT in recorder.names else inputs
             answer = select_output(network.run(fed, recorder), output)
@@ -212,8 +212,9 @@ def record(
         recorder.rule_out_unused(origin)
         geometry.aliases.update(network.aliases)
         geometry.classes = int(answer.shape[1]) if answer.ndim > 1 else 1
-        if observer.class_token_taken > observer.last_mixing:
-            geometry.last_mixing = observer.last_mixing
+        places = observer.places
+        if places.class_token_taken > places.last_mixing:
+            geometry.last_mixing = places.last_mixing
         geometry.layout = recorder.layout_of_answer(answer)
     return Trace(inputs, logits, activation, recorder.layers, geometry, observer.operators, root)
 
