@@ -97,15 +97,15 @@ def test_sweep(client, network, masks):
 def test_report_of_what_was_kept(client, network, masks, tmp_path):
     image = am.Image(np.random.default_rng(2).random((1, 9, 8, 7)).astype(np.float32), AFFINE)
     session = am.Explainer(network, image)
-    made = session.explain("hires_cam", "act2", 2)
+    made = session.explain("hires_cam", "act2", 0)
     scores = {
         name: {"values": dict(found), "reasons": found.reasons, "threshold": found.threshold,
                "voxels": found.voxels}
         for name, found in am.evaluate(made, masks).items()
     }  # fmt: skip
-    trust = session.trust("hires_cam", "act2", 2, tests=["deletion"])
+    trust = session.trust("hires_cam", "act2", 0, tests=["deletion"])
     kept = KeptMap(made.image, made.provenance, scores, [trust.to_dict()])
-    swept = am.sweep(session, mask=masks, layers=["act2"], methods=["hires_cam"], target=1)
+    swept = am.sweep(session, mask=masks, layers=["act2"], methods=["hires_cam"], target=0)
     spots = [spot.to_dict() for spot in am.hot_spots(made, 0.2)]
     evidence = [row.to_dict() for row in am.evidence_table(made, masks)]
     case = KeptCase("A case", image, [kept], masks, swept.to_dict(), spots, evidence)
