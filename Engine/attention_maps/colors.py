@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 COLORS = ({"red", "green", "blue"}, {"r", "g", "b"})
 
 
-def fit_colors(image: Image, names: Sequence[str] | None, count: int | None) -> Image:
+def fit_colors(image: Image, names: Sequence[str] | None) -> Image:
     """A picture in the colors that a network takes; anything else as it is.
 
     A color picture whose three channels are equal becomes gray for a network of one channel; a gray
@@ -26,15 +26,14 @@ def fit_colors(image: Image, names: Sequence[str] | None, count: int | None) -> 
     Args:
         image: (C, rows, columns), or a volume, which stays as it is.
         names: Names of the network's channels, where they are known.
-        count: Their number, where it is known.
     """
-    if image.ndim != 2:
+    if image.ndim != 2 or names is None:
         return image
     array = image.array
-    if count == 1 and len(array) == 3 and (array[1:] == array[:1]).all():
+    if len(names) == 1 and len(array) == 3 and (array[1:] == array[:1]).all():
         logger.info("The picture's three channels are equal; the network gets one of them.")
         return Image(array[:1], image.affine)
-    if len(array) == 1 and {name.lower() for name in names or ()} in COLORS:
+    if len(array) == 1 and {name.lower() for name in names} in COLORS:
         logger.info("The network takes color pictures; it gets the gray one three times.")
         return Image(np.repeat(array, 3, axis=0), image.affine)
     return image

@@ -124,8 +124,7 @@ class LoadedModel:
             check_finite(image.array)
             check_fit(image, self.spec)
             return self.preparation.prepare(image, self.spec.orientation)
-        count = len(self.spec.channels) if self.spec.channels else self.first_channels()
-        prepared = prepare(fit_colors(image, self.spec.channels, count), self.spec)
+        prepared = prepare(fit_colors(image, self.spec.channels), self.spec)
         channels, axes = self.expected_input()
         if self.spec.slices is not None:
             return prepared

@@ -216,7 +216,8 @@ def pictures(folder) -> dict:
 @pytest.mark.filterwarnings("ignore:'mode' parameter:DeprecationWarning")
 def test_pictures_of_all_kinds_are_explained(kind, tmp_path):
     path, values = pictures(tmp_path)[kind]
-    network = model_file(tmp_path, len(values))
+    names = [f"channel {n}" for n in range(len(values))]
+    network = model_file(tmp_path, len(values), channels=names)
     made = am.explain(network, path, "input_x_gradient", target=0)
     expected = expected_map(values.astype(np.float32))
     np.testing.assert_allclose(made.image.array[0], expected, rtol=1e-5, atol=1e-3)
