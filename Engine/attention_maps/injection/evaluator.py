@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from attention_maps.injection.settings import Metric
 
 INCHES = (6.4, 4.8)
+WIDEST = 40.0  # inches
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class Evaluator:
         from matplotlib.figure import Figure
 
         layers = list(dict.fromkeys(str(mean["layer"] or "input") for mean in means))
-        figure = Figure((max(INCHES[0], 0.3 * len(layers)), INCHES[1]), layout="constrained")
+        width = min(max(INCHES[0], 0.3 * len(layers)), WIDEST)
+        figure = Figure((width, INCHES[1]), layout="constrained")
         axes = figure.add_subplot()
         for label in dict.fromkeys(mean["class_label"] for mean in means):
             own = [mean for mean in means if mean["class_label"] == label]
