@@ -114,20 +114,31 @@ def test_peak_and_centroid_pair_by_pair(kind):
 
 
 @pytest.mark.parametrize("kind", ["straight", "flipped", "oblique"])
-@pytest.mark.parametrize("per_search", [0, 1e9])
-def test_search_and_distance_map_agree(kind, per_search, monkeypatch):
-    """Also where the sets are thick, touch the ends, or are one voxel."""
-    monkeypatch.setattr(module, "VOXELS_PER_SEARCH", per_search)
-    grid = am.Grid(SHAPE, affine_of(kind))
-    single = np.zeros(SHAPE, bool)
-    single[4, 16, 0] = True
-    sets = [blobs(5, 0.1), blobs(6, 0.5), single, np.ones(SHAPE, bool)]
+@pytest.mark.parametrize("margins", [None, (), (0, 1, 2, 4)])
+def test_search_and_distance_map_agree(kind, margins, monkeypatch):
+    """Also where the sets are thick, touch the ends, or are one voxel; in growing boxes, too."""
+    monkeypatch.setattr(module, "VOXELS_PER_SEARCH", 0 if margins is None else 1e9)
+    monkeypatch.setattr(module, "MARGINS", margins or ())
+    shape = (23, 9, 8)
+    grid = am.Grid(shape, affine_of(kind))
+    single, ends = np.zeros((2, *shape), bool)
+    single[4, 8, 0] = ends[0, 0, 0] = ends[:, 8, 7] = True
+    sets = [blobs(5, 0.1)[:, :9, :8], blobs(6, 0.5)[:9, :9, :8], single, ends, ~single]
     for first, second in itertools.permutations(sets, 2):
-        pair = [VoxelSet(item[box], box, grid)
-                for item in (first, second) for box in [bounding_box(item)]]  # fmt: skip
+        pair = []
+        for item in (first, second):
+            box = bounding_box(item)
+            pair.append(VoxelSet(item[box], box, grid))
         np.testing.assert_allclose(
-            distances(*pair), brute(grid, first, second), rtol=1e-6, atol=1e-6
+            distances(*pair), brute_within(grid, first, second), rtol=1e-6, atol=1e-6
         )
+
+
+def brute_within(grid: am.Grid, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The same of sets of different shapes, cut from one corner."""
+    sets = [np.pad(item, [(0, n - m) for n, m in zip(grid.shape, item.shape, strict=True)])
+            for item in (first, second)]  # fmt: skip
+    return brute(grid, *sets)
 
 
 def test_a_line_of_voxels_in_a_distance_map(monkeypatch):

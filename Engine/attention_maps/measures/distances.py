@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHUNK = 1_000_000
 LEAF = 32  # points of a leaf; larger than usual, as most trees are searched once
 VOXELS_PER_SEARCH = 50  # of a distance map take as long as searching one point in a tree
+MARGINS = (4, 16, 64)  # voxels around a set that its distance map reaches at first
 SEARCHES_PER_POINT = 0.1  # take as long as putting one point into a tree
 
 
@@ -52,6 +53,16 @@ class VoxelSet:
         """(n, 3) centers in the world, mm."""
         return self.grid.to_world(np.argwhere(self.marks) + [side.start for side in self.box])
 
+    def within(self, box: Box) -> NDArray[np.bool_]:
+        """(*box) the marks within another box, which may reach beyond the set's own."""
+        result = np.zeros([side.stop - side.start for side in box], dtype=np.bool_)
+        common = tuple(
+            slice(max(a.start, b.start), max(a.start, b.start, min(a.stop, b.stop)))
+            for a, b in zip(self.box, box, strict=True)
+        )
+        result[_inside(common, box)] = self.marks[_inside(common, self.box)]
+        return result
+
     @cached_property
     def tree(self) -> Any:
         """For finding the nearest of the points."""
@@ -67,9 +78,8 @@ def distances(voxels: VoxelSet, others: VoxelSet) -> NDArray[np.floating[Any]]:
     """
     box = _around(voxels.box, others.box)
     searches = voxels.count + SEARCHES_PER_POINT * others.count
-    size = np.prod([side.stop - side.start for side in box], dtype=float)
-    if is_right_angled(voxels.grid) and size < VOXELS_PER_SEARCH * searches:
-        return _distance_map(others, box)[_within(voxels.box, box)][voxels.marks]
+    if is_right_angled(voxels.grid) and _size(box) < VOXELS_PER_SEARCH * searches:
+        return _looked_up(voxels, others, box)
     return nearest(voxels.points, others)
 
 
@@ -79,20 +89,47 @@ def nearest(points: NDArray[np.float64], voxels: VoxelSet) -> NDArray[np.float64
     return np.concatenate(parts)
 
 
-def _distance_map(voxels: VoxelSet, box: Box) -> NDArray[np.float32]:
-    """(*box) distance to the nearest voxel of a set, mm; right angles only."""
+def _looked_up(voxels: VoxelSet, others: VoxelSet, whole: Box) -> NDArray[np.float32]:
+    """(n,) distance of each voxel to the nearest of the others, by a distance map.
+
+    The map need not reach farther around the voxels than the largest distance in it.
+
+    Args:
+        voxels: The voxels.
+        others: The others.
+        whole: Box around both.
+    """
+    for margin in MARGINS:
+        box = _grown(voxels.box, margin, whole)
+        reach = min(
+            (
+                margin * length
+                for length, part, end in zip(voxels.grid.spacing, box, whole, strict=True)
+                if part != end
+            ),
+            default=np.inf,
+        )
+        if reach == np.inf or (others.within(box).any() and _size(box) < _size(whole) / 4):
+            found = _distance_map(voxels, others, box)
+            if found.max() <= reach:
+                return found
+    return _distance_map(voxels, others, whole)
+
+
+def _distance_map(voxels: VoxelSet, others: VoxelSet, box: Box) -> NDArray[np.float32]:
+    """(n,) distance of each voxel to the nearest of those others that lie in a box, mm."""
     import SimpleITK
 
-    inner = _within(voxels.box, box)
-    marks = np.zeros([side.stop - side.start + 2 for side in box], dtype=np.uint8)
-    marks[tuple(slice(1, -1) for _ in box)][inner] = voxels.marks  # all around is outside
+    marks = np.pad(others.within(box), 1).view(np.uint8)  # all around is outside
     image = SimpleITK.GetImageFromArray(marks)
     image.SetSpacing(voxels.grid.spacing[::-1])
     found = SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
     del image
-    result = SimpleITK.GetArrayFromImage(found)[tuple(slice(1, -1) for _ in box)]
-    result[inner][voxels.marks] = 0  # the filter counts from the set's surface, inwards, too
-    return result
+    inner = tuple(slice(side.start + 1, side.stop + 1) for side in _inside(voxels.box, box))
+    values = SimpleITK.GetArrayViewFromImage(found)[inner][voxels.marks]
+    # The filter counts from the surface of the others inwards, too.
+    values[marks.view(np.bool_)[inner][voxels.marks]] = 0
+    return values
 
 
 def _around(first: Box, second: Box) -> Box:
@@ -103,8 +140,21 @@ def _around(first: Box, second: Box) -> Box:
     )
 
 
-def _within(inner: Box, outer: Box) -> Box:
-    """A box, counted from the start of another one."""
+def _grown(box: Box, margin: int, whole: Box) -> Box:
+    """A box with a margin on each side that ends where another one does."""
+    return tuple(
+        slice(max(a.start - margin, b.start), min(a.stop + margin, b.stop))
+        for a, b in zip(box, whole, strict=True)
+    )
+
+
+def _inside(inner: Box, outer: Box) -> Box:
+    """A box, counted from the start of one around it."""
     return tuple(
         slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True)
     )
+
+
+def _size(box: Box) -> float:
+    """Number of voxels in a box."""
+    return float(np.prod([side.stop - side.start for side in box], dtype=float))
