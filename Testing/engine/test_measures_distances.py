@@ -141,6 +141,19 @@ def brute_within(grid: am.Grid, first: np.ndarray, second: np.ndarray) -> np.nda
     return brute(grid, *sets)
 
 
+def test_what_is_nearer_beyond_the_first_box_is_found(monkeypatch):
+    """One step of 4 mm away lies another voxel; five steps of 0.5 mm away lies a nearer one."""
+    monkeypatch.setattr(module, "VOXELS_PER_SEARCH", 1e9)
+    grid = am.Grid((64, 64), np.diag([0.5, 4, 1, 1]))
+    one, others = np.zeros((2, 64, 64), bool)
+    one[32, 32] = others[32, 33] = others[37, 32] = others[0, 0] = others[63, 63] = True
+    box = bounding_box(one)
+    found = distances(
+        VoxelSet(one[box], box, grid), VoxelSet(others, (slice(0, 64), slice(0, 64)), grid)
+    )
+    assert found == pytest.approx([2.5])
+
+
 def test_a_line_of_voxels_in_a_distance_map(monkeypatch):
     """Boxes that are one voxel thick."""
     monkeypatch.setattr(module, "VOXELS_PER_SEARCH", 1e9)
