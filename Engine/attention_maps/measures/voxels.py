@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from attention_maps.types import Grid
 
-SQUARE = 1e-6  # largest cosine between axes that are at right angles
+SQUARE = 2e-6  # largest cosine between right-angled axes; headers may have six decimals
 
 
 def voxel_size(grid: Grid) -> float:
