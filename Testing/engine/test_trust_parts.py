@@ -191,8 +191,9 @@ def test_weights_are_those_of_a_network_that_has_learnt_nothing():
     )  # fmt: skip
     assert torch.equal(tensors["conv.weight"], expected)
     assert float(expected.std()) == pytest.approx(math.sqrt(2 / (32 * 27)), rel=0.02)
-    values = {"conv.bias": 0, "norm.weight": 1, "norm.bias": 0, "norm.running_mean": 0,
-              "norm.running_var": 1, "act.weight": 0.25}  # fmt: skip
+    values = {"conv.bias": 0, "norm.weight": 1, "norm.running_mean": 0, "norm.running_var": 1,
+              "act.weight": 0.25}  # fmt: skip
     for name, value in values.items():
         assert (tensors[name] == value).all(), name
+    assert float(tensors["norm.bias"].std()) == pytest.approx(0.1, rel=0.3)
     assert float(tensors["token"].std()) == pytest.approx(7, rel=0.1)

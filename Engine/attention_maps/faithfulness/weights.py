@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attention_maps.tracing.trace import Geometry
 
 PRELU_START = 0.25
+NORM_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,12 @@ def initialize(
 ) -> None:
     """Give a stage the weights of a network that has learnt nothing, in place.
 
-    Weights of convolutions and linear layers are drawn as He et al. (2015, arXiv:1502.01852) do;
-    biases become 0, normalization multiplies by 1 and forgets its running statistics, PReLU starts
-    at 0.25. Anything else (tokens, position embeddings) is drawn from a normal distribution with
-    its own standard deviation.
+    Weights of convolutions and linear layers are drawn as He et al. (2015, arXiv:1502.01852) do,
+    their biases become 0. Normalization multiplies by 1, forgets its running statistics and adds
+    random numbers of standard deviation 0.1: with 0, as networks begin, a window of nothing but air
+    stays constant, and each instance normalization multiplies its gradient by hundreds. PReLU
+    starts at 0.25. Anything else (tokens, position embeddings) is drawn from a normal distribution
+    with its own standard deviation.
     """
     with torch.inference_mode(False), torch.no_grad():
         for name, kind in zip(stage.tensors, stage.kinds, strict=True):
@@ -94,6 +97,8 @@ def initialize(
 
 def _fresh(name: str, kind: str, tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     shape = tensor.shape
+    if name == "bias" and "norm" in kind:
+        return NORM_SPREAD * torch.randn(shape, generator=generator)
     if name == "running_mean" or name.endswith("bias"):
         return torch.zeros(shape)
     if name == "running_var":
