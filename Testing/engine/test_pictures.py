@@ -1,6 +1,8 @@
 """2D images, DICOM X-rays and pictures, explained from the file to the map in its place."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -224,6 +226,21 @@ def test_pictures_of_all_kinds_are_explained(kind, tmp_path):
     file = SimpleITK.ReadImage(path)
     assert file.GetSize() == SHAPE[::-1]
     np.testing.assert_array_equal(made.image.grid.to_world((3, 5)), [-5, -3, 0])
+
+
+def test_sixteen_bits_of_gray_with_transparency_are_refused_in_words(tmp_path):
+    """Pillow would cut them to 8 without a word; it cannot write such a file, either."""
+    rows = b"".join(b"\0" + noise(65536)[row].astype(">u2").repeat(2).tobytes() for row in range(9))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", SHAPE[1], 9, 16, 4, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    with pytest.raises(ImageError, match=r"16 bits of gray with transparency .*x\.png"):
+        am.read_image(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("names", [["red", "green", "blue"], ["R", "G", "B"]])

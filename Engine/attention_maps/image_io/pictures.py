@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Of these ITK gives the stored values, with 16 bits per channel too, which Pillow cuts to 8.
 MODES_OF_ITK = ("RGB", "RGBA", "F", "I", "I;16", "I;16B")
+GRAY_ALPHA_16 = "LA;16B"  # neither Pillow nor SimpleITK reads it in full
 
 
 def read_picture(path: Path) -> Image:
@@ -92,6 +93,11 @@ def _check_single(picture: Any, path: Path) -> None:
         raise ImageError(
             f"Expected a single picture, got {frames} pages in '{path}'; save a stack of slices "
             "as NIfTI or NRRD, with its spacing."
+        )
+    if any(GRAY_ALPHA_16 in map(str, part) for part in picture.tile):
+        raise ImageError(
+            "Expected a picture that can be read in full, got 16 bits of gray with transparency "
+            f"in '{path}', which would be cut to 8; save it without transparency."
         )
 
 

@@ -39,8 +39,8 @@ def read_image(
         source: NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP or DICOM file, a folder with a DICOM
             series, or a list of these on one grid.
         series: Series instance UID, for DICOM folders that hold several.
-        dicom_window: For DICOM pictures, such as X-rays: take the gray values, 0 to 255, of the window
-            that the file names, as viewers show it, in place of the stored ones.
+        dicom_window: For DICOM pictures, such as X-rays: take the gray values, 0 to 255, of the
+            window that the file names, as viewers show it, in place of the stored ones.
 
     Returns:
         The image, float32.
