@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -13,8 +14,10 @@ import pytest
 import torch
 from PIL import Image as Picture
 from torch import nn
+from typer.testing import CliRunner
 
 import attention_maps as am
+from attention_maps.cli import app
 from attention_maps.faithfulness.findings import Curve, Finding, TrustReport
 from attention_maps.report.cells import cell_of, number_text, table_of
 from attention_maps.report.pictures import draw_map
@@ -304,6 +307,62 @@ def test_maps_without_evidence_have_no_bar():
     assert drawn.bar is None
     assert drawn.caption == "No evidence: the map is zero everywhere."
     assert not colored(decoded(drawn.planes[0])).any()
+
+
+def test_planes_are_at_one_scale():
+    drawn = draw_map(attention_map(), scan(), {}, "case")
+    sides = [step * n for step, n in zip((2.0, 1.5, 3.0), SHAPE, strict=True)]
+    widths = [sides[0], sides[0], sides[1]]  # axial and coronal: left to right
+    scales = [shot.width / side for shot, side in zip(drawn.planes, widths, strict=True)]
+    assert scales == pytest.approx([scales[0]] * 3, rel=0.01)
+    assert len({shot.height for shot in drawn.planes}) == 1
+
+
+def test_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = torch.jit.trace(_picture_network(), torch.zeros(1, 1, 24, 20))
+    made.save("model.pt")
+    labels = np.zeros((24, 20), np.uint8)
+    labels[:12, 15:], labels[12:, 15:] = 1, 2
+    Picture.fromarray((np.indices((24, 20)).sum(0) * 5).astype(np.uint8)).save("scan.png")
+    Picture.fromarray(labels).save("labels.png")
+    line = ["report", "model.pt", "scan.png", "--mask", "labels.png", "--label", "core=1"]
+    line += ["--label", "rim=2", "-l", "0", "-m", "grad_cam", "-m", "hires_cam", "--sweep"]
+    line += [
+        "--target",
+        "1",
+        "-o",
+        "r.html",
+        "-o",
+        "r.json",
+        "--name",
+        "Case 7",
+        "--threshold",
+        "0.5",
+    ]
+    result = CliRunner().invoke(app, line)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    session = am.Explainer("model.pt", "scan.png")
+    image = am.Image(labels[None].astype(float), session.source.affine)
+    for row in rows["scores"]:
+        expected = am.evaluate(
+            session.explain(row["method"], "0", 1),
+            image,
+            "energy_inside",
+            0.5,
+            labels={"core": 1, "rim": 2},
+        )
+        assert row["energy_inside"] > 0
+        assert row["energy_inside"] == pytest.approx(expected[row["label"]]["energy_inside"])
+    assert len(rows["scores"]) == 4
+    assert {row["method"] for row in rows["sweep"]} > {"grad_cam", "hires_cam"}
+    assert Outline((tmp_path / "r.html").read_text(encoding="utf-8")).text("h1") == ["Case 7"]
+    wrong = CliRunner().invoke(app, [*line, "-o", "r.docx"])
+    assert wrong.exit_code == 2
+    twice = CliRunner().invoke(app, [*line, "--mask", "scan.png"])
+    assert twice.exit_code == 2
+    assert "Expected one --mask for --label" in twice.output
 
 
 def test_numbers_are_readable():

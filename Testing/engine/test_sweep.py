@@ -101,6 +101,20 @@ def test_all_layers_cost_one_pass_more_to_be_found(model, image, monkeypatch):
     assert (passes.forward, passes.backward) == (3, 3)  # the layers are known by now
 
 
+def test_windows_are_walked_once_for_all_maps(monkeypatch):
+    spec = am.ModelSpec(patch_size=(8, 8, 8))
+    model = am.load_model(seeded(SmallUNet(3), 1), spec=spec)
+    image = am.Image(np.random.default_rng(0).normal(size=(1, 12, 10, 14)))
+    passes = Passes(model, monkeypatch)
+    one = am.sweep(am.Explainer(model, image), target=TARGET, layers=["enc"], methods="hires_cam")
+    forward, backward = passes.forward, passes.backward
+    found = am.sweep(am.Explainer(model, image), target=TARGET, methods=METHODS)
+    assert (passes.forward, passes.backward) == (2 * forward, 2 * backward)
+    assert len(found.rows) == len(LAYERS) * len(METHODS)
+    row = next(r for r in found.rows if (r["layer"], r["method"]) == ("enc", "hires_cam"))
+    assert row == one.rows[0]
+
+
 def test_methods_at_the_input_come_once(model, image):
     found = am.sweep(
         model, image, target=TARGET, layers=["enc", "up"], methods=["saliency", "grad_cam"]

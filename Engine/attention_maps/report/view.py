@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attention_maps.answer_words import answer_in_words
 from attention_maps.concentration import FIGURES, map_figures
 from attention_maps.errors import AttentionMapsError
+from attention_maps.figure_slices import OBLIQUE_DEGREES, obliquity
 from attention_maps.inputs import as_image
 from attention_maps.report.cells import Cell, Head, Table, cell_of, reasons_of, sentence, table_of
 from attention_maps.report.provenance import provenance_rows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_NAMED = 3  # structures in a caption
 MOST_MAPS = 12  # with pictures: a page has to be small
 
 
@@ -123,9 +125,15 @@ def _map_view(case: ReportCase, index: int, made: AttentionMap, scan: Any) -> Ma
 
 def _reading(made: AttentionMap) -> str:
     """How the pictures are to be read."""
-    planes = "all planes at one scale, " if made.grid.ndim == 3 else ""
-    side = "Radiological convention: the patient's left is on the right; " if planes else ""
-    return f"{side}{planes}opacity grows with the absolute value."
+    known = ["Opacity grows with the absolute value"]
+    if made.grid.ndim == 3:
+        known.insert(0, "Radiological convention: the patient's left is on the right")
+        known.insert(1, "all planes at one scale")
+    angle = obliquity(made.grid.affine, made.grid.ndim)
+    if angle > OBLIQUE_DEGREES:
+        known.append(f"slices follow the scan's axes, up to {angle:.0f}\N{DEGREE SIGN} oblique")
+    first, *others = known
+    return "; ".join([first, *(text[0].lower() + text[1:] for text in others)]) + "."
 
 
 def _score_table(case: ReportCase, index: int, made: AttentionMap) -> Table:
@@ -154,7 +162,8 @@ def _score_table(case: ReportCase, index: int, made: AttentionMap) -> Table:
     note = ""
     if cuts:
         note = f"Cut at {next(iter(cuts.values())):.4g} (threshold: {case.threshold})."
-    caption = "Held against " + ", ".join(several) if several else "The map alone"
+    names_of = ", ".join(several) if len(several) <= MOST_NAMED else f"{len(several)} structures"
+    caption = f"Held against {names_of}" if several else "The map alone"
     return Table(caption, tuple(heads), tuple(rows), reasons_of(rows), note)
 
 
@@ -183,7 +192,8 @@ def _facts(case: ReportCase, made: AttentionMap | None) -> tuple[tuple[str, str]
     if made is not None:
         spacing = " x ".join(f"{step:.3g}" for step in made.grid.spacing)
         shape = " x ".join(map(str, made.grid.shape))
-        facts.append(("Image", f"{shape} voxels of {spacing} mm"))
+        text = f"{shape} voxels of {spacing} mm" if made.grid.ndim == 3 else f"{shape} pixels"
+        facts.append(("Image", text))
     for report in case.trust_reports:
         facts.append(("Trust", trust_view(report, plots=False).summary))
     return tuple(facts)
