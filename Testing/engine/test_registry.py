@@ -51,6 +51,16 @@ def test_every_metric_describes_itself():
         assert item.label
         assert item.description.endswith(".")
         assert item.reference
+        assert item.better == ("lower" if item.unit == "mm" else "higher")
+        assert item.limits == ((0, float("inf")) if item.unit == "mm" else (0, 1))
+        for option in item.options.values():
+            assert option.help
+            assert option.checked(option.default) == option.default
+
+
+def test_labels_of_metrics_are_columns_of_tables():
+    labels = [item.label for item in am.metrics().values()]
+    assert len(labels) == len(set(labels))
 
 
 @pytest.fixture
