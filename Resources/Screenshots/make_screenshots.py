@@ -188,14 +188,50 @@ class Tour:
         self.panel("", "compare")
         self.ui.truthSelector.setCurrentNode(answer)
         Waiting.pause(0.2)
-        self.person.click(self.ui.compareButton)
-        Waiting.until(self.person.panel.sections.compare.table, "there is a table", 120.0)
-        self.person.settle()
-        self.panel("panel_compare", "compare")
+        self.person.measure(self.ui.compareButton, 300.0)
+        self.box("panel_compare", "metricsChoiceBox")
         self.person.choose(self.ui.plotColumnComboBox, "Energy inside")
         self.person.click(self.ui.plotButton)
         Waiting.pause(0.5)
         self.pictures.take("plot_compare", slicer.app.layoutManager().plotWidget(0))
+
+    def box(self, name: str, *boxes: str) -> None:
+        """Take the section Compare with some of its boxes open."""
+        for other in ("metricsChoiceBox", "spotsBox", "sweepBox", "trustBox"):
+            getattr(self.ui, other).collapsed = other not in boxes
+        self.panel(name, "compare")
+
+    def spots(self) -> None:
+        """Hot spots in the slice and 3D views."""
+        self.box("", "spotsBox")
+        self.person.choose(self.ui.compareThresholdComboBox, "share")
+        self.ui.spotsMostSpinBox.setValue(3)
+        self.person.measure(self.ui.structuresButton, 120.0)
+        self.person.measure(self.ui.spotsButton, 120.0)
+        self.box("panel_spots", "spotsBox")
+        self.look(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self.pictures.take("views_spots", self.views())
+        self.person.choose(self.ui.compareThresholdComboBox, "otsu")
+
+    def sweep(self) -> None:
+        """Some layers and methods, and the best of them."""
+        self.person.chooseLayers("up0", "up1", "up2", "up3")
+        self.box("", "sweepBox")
+        self.person.choose(self.ui.sweepLayersComboBox, "chosen")
+        self.person.check(self.ui.sweepMethodsList, "Grad-CAM", "HiResCAM", "LayerCAM", "Eigen-CAM")
+        self.person.measure(self.ui.sweepButton, 600.0)
+        self.person.choose(self.ui.sweepMetricComboBox, "energy_inside")
+        self.box("panel_sweep", "sweepBox")
+
+    def trust(self) -> None:
+        """Findings on a map, and their curves."""
+        self.box("", "trustBox")
+        self.person.check(self.ui.trustTestsList, "Deletion", "Cascading randomization")
+        self.person.measure(self.ui.trustButton, 1800.0)
+        self.box("panel_trust", "trustBox")
+        self.person.click(self.ui.trustCurvesButton)
+        self.pictures.take("plot_trust", slicer.app.layoutManager().plotWidget(0))
+        self.box("", "metricsChoiceBox")
 
     def live(self) -> None:
         """The map follows the crosshair."""
@@ -253,7 +289,7 @@ def main() -> None:
         tour = Tour(Pictures(folder.resolve(), sys.argv[2:]))
         os.chdir(kept)
         for part in ("setup", "input", "question", "method", "explain", "result", "render",
-                     "compare", "live", "error"):  # fmt: skip
+                     "compare", "spots", "sweep", "trust", "live", "error"):  # fmt: skip
             getattr(tour, part)()
 
 

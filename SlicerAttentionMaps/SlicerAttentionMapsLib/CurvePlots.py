@@ -3,6 +3,7 @@
 import math
 
 from . import Attached, MapPlots, ResultNodes
+from .EnginePath import ensureEngine
 from .Tables import addNumbers
 from .TrustTable import findingsOf
 
@@ -21,7 +22,7 @@ def addChart(tableNode, test: str | None = None):
         The `vtkMRMLPlotChartNode`; it takes the place of the table's last one.
 
     Raises:
-        ValueError: If there are no curves.
+        MethodError: If there are no curves.
     """
     finding = _findingWithCurves(tableNode, test)
     MapPlots.removeChart(tableNode)
@@ -56,7 +57,10 @@ def _findingWithCurves(tableNode, test: str | None) -> dict:
         if finding["curves"] and test in (None, finding["test"]):
             return finding
     what = "No test" if test is None else f"The test '{test}'"
-    raise ValueError(f"{what} in '{tableNode.GetName()}' has curves to plot.")
+    ensureEngine()
+    from attention_maps.errors import MethodError
+
+    raise MethodError(f"{what} in '{tableNode.GetName()}' has curves to plot.")
 
 
 def _addSeries(values, curve: dict, along: str, index: int):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 
 from . import Tables
+from .EnginePath import ensureEngine
 from .MetricsTable import TEXT_COLUMNS, Row, rowsOf
 
 _LAYER = TEXT_COLUMNS.index("Layer")
@@ -39,13 +40,16 @@ def plotOf(tableNode, column: str | None = None) -> PlotData:
             tables for the usual one.
 
     Raises:
-        ValueError: If there is nothing to draw.
+        MethodError: If there is nothing to draw.
     """
+    ensureEngine()
+    from attention_maps.errors import MethodError
+
     kind, titles = Tables.kindOf(tableNode), Tables.numberTitles(tableNode)
     if not titles or not tableNode.GetNumberOfRows():
-        raise ValueError(f"There are no numbers in '{tableNode.GetName()}' to plot.")
+        raise MethodError(f"There are no numbers in '{tableNode.GetName()}' to plot.")
     if column is not None and column not in titles:
-        raise ValueError(
+        raise MethodError(
             f"Expected a column with numbers of '{tableNode.GetName()}' "
             f"({', '.join(titles)}), got '{column}'."
         )

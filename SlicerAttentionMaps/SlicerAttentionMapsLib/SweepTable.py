@@ -41,14 +41,15 @@ def sweepOf(tableNode):
     """Return the `attention_maps` Sweep that a table shows, without its maps.
 
     Raises:
-        ValueError: If it is no table of a sweep.
+        MethodError: If it is no table of a sweep.
     """
     ensureEngine()
+    from attention_maps.errors import MethodError
     from attention_maps.sweep_table import Sweep
 
     found = Attached.attached(tableNode)
     if Tables.kindOf(tableNode) != Tables.SWEEP or not found:
-        raise ValueError(f"Expected the table of a sweep, got '{tableNode.GetName()}'.")
+        raise MethodError(f"Expected the table of a sweep, got '{tableNode.GetName()}'.")
     return Sweep.from_dict(found)
 
 

@@ -142,14 +142,17 @@ def exportTable(tableNode, path) -> Path:
     """Write a table, numbers in full; the file's ending says how.
 
     Raises:
-        ValueError: If it ends on nothing known.
+        ImageError: If it ends on nothing known.
         MissingPackageError: If a package is missing that writes such files.
         OSError: If it cannot be written there; the message says what to do.
     """
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in (*_DELIMITERS, *_BY_ENGINE):
-        raise ValueError(f"A table is saved as .csv, .tsv, .xlsx or .json, but got '{path.name}'.")
+        ensureEngine()
+        from attention_maps.errors import ImageError
+
+        raise ImageError(f"A table is saved as .csv, .tsv, .xlsx or .json, but got '{path.name}'.")
     with toldInWords(f"'{path.name}' in '{path.absolute().parent}'", "choose another folder"):
         if ending in _BY_ENGINE:
             ensureEngine()
