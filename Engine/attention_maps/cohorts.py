@@ -17,7 +17,7 @@ from attention_maps.cohort_records import (
     read_record,
     write_record,
 )
-from attention_maps.errors import Cancelled, ImageError
+from attention_maps.errors import Cancelled, ImageError, MethodError
 from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.image_io import read_image
@@ -93,6 +93,28 @@ class Cohort:
         errors = [{"case": name, "error": text} for name, text in self.errors.items()]
         tables = {"scores": self.rows, "means": self.means, "errors": errors}
         return write_tables(path, {**tables, "provenance": self.provenance})
+
+    def plot(self, path: str | PathLike[str], metric: str) -> Path:
+        """Draw how the cases are spread: a point per case, a box around the middle half.
+
+        Args:
+            path: .png, .svg, .pdf or .jpg.
+            metric: Name of a metric.
+
+        Returns:
+            The path.
+
+        Raises:
+            MethodError: If no case has a value of it.
+        """
+        from attention_maps.report.plots import save_plot
+        from attention_maps.report.trust_plots import draw_distribution
+
+        figure = draw_distribution(self.rows, metric)
+        if figure is None:
+            known = ", ".join(metrics_in(self.rows)) or "none"
+            raise MethodError(f"Expected a metric that has values ({known}), got {metric!r}.")
+        return save_plot(figure, path)
 
     def _write_page(self, path: Path, title: str) -> Path:
         from attention_maps.report.cohort_view import cohort_view

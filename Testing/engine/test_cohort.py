@@ -19,7 +19,8 @@ import attention_maps as am
 from attention_maps.cli import app
 from attention_maps.cohort_cases import CohortCase, read_cases
 from attention_maps.cohort_records import file_names
-from attention_maps.errors import Cancelled, ImageError
+from attention_maps.errors import Cancelled, ImageError, MethodError
+from attention_maps.report.trust_plots import draw_distribution
 
 SHAPE = (10, 12, 8)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -209,6 +210,15 @@ def test_cases_without_a_mask_have_figures_of_the_map(folder):
     (row,) = am.run_cohort("model.pt", cases, folder / "out", layer="act", target=1).rows
     assert row["half_share"] == pytest.approx(32 / math.prod(SHAPE))
     assert "dice" not in row
+
+
+def test_plots_show_every_case(folder):
+    found = run(folder)
+    points = draw_distribution(found.rows, "energy_inside").axes[0].lines[-1].get_xdata()
+    assert sorted(points) == pytest.approx([0.25, 0.5, 0.75])
+    assert found.plot(folder / "p.svg", "dice").read_text(encoding="utf-8").startswith("<?xml")
+    with pytest.raises(MethodError, match="a metric that has values"):
+        found.plot(folder / "p.svg", "iou")
 
 
 def test_maps_and_pages_are_written_where_they_are_wanted(folder):

@@ -377,6 +377,24 @@ def test_names_of_layers_are_no_mathematics(tmp_path):
     odd.plot(tmp_path / "s.png", "energy_inside")
 
 
+def test_many_layers_still_fit():
+    layers = [f"block.{n}.conv" for n in range(200)]
+    rows = [
+        {"layer": name, "method": "grad_cam", "label": "x", "size": "2", "energy_inside": n / 200,
+         "reason": ""}
+        for n, name in enumerate(layers)
+    ]  # fmt: skip
+    long = Sweep(rows, tuple(layers), ("grad_cam",), ("x",), ("energy_inside",), {})
+    figure = draw_heat_map(long, "energy_inside")
+    assert max(figure.get_size_inches()) < 21
+    assert [item.get_text() for item in figure.axes[0].get_yticklabels()][:2] == [
+        "block.0.conv", "block.4.conv",
+    ]  # fmt: skip
+    lines = draw_lines(long, "energy_inside")
+    assert max(lines.get_size_inches()) <= 15
+    assert len(lines.axes[0].lines[0].get_ydata()) == 200
+
+
 def test_numbers_in_cells():
     assert [number_text(v) for v in (0.12345, -3.0, 123.45, NAN)] == [
         "0.123", "\N{MINUS SIGN}3.000", "123.5", "\N{EN DASH}",

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 MOST_PLOTS = 6
 MOST_COLUMNS = 6
+MOST_ROWS = 400
 # What is shown first of what there is.
 FIRST = (
     "energy_inside", "dice", "iou", "pointing_game", "average_precision", "relevance_rank",
@@ -149,9 +150,15 @@ def _cases(rows: Rows, metrics: Sequence[str]) -> Table | None:
     columns = {"case": "Case", **{key: key.capitalize() for key in varying},
                **{name: _with_unit(name) for name in shown}}  # fmt: skip
     limits = {name: known.limits for name in shown if getattr(known := find(name), "limits", None)}
-    left = len(metrics) - len(shown)
-    note = f"{left} more figures are in the Excel report." if left > 0 else ""
-    return table_of("Figures of every case", rows, columns, limits=limits, note=note)
+    left = [
+        f"{count} more {what}"
+        for count, what in (
+            (len(metrics) - len(shown), "figures"), (len(rows) - MOST_ROWS, "rows"),
+        )
+        if count > 0
+    ]  # fmt: skip
+    note = f"{' and '.join(left)} are in the Excel report." if left else ""
+    return table_of("Figures of every case", rows[:MOST_ROWS], columns, limits=limits, note=note)
 
 
 def _examples(

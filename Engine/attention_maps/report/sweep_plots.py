@@ -23,14 +23,16 @@ from attention_maps.sweep_table import described, direction, method_label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from attention_maps.sweep_table import Sweep
 
 __all__ = ["draw_heat_map", "draw_lines", "save_plot"]
 
 COLOR_MAP = "cividis"
-CELL_WIDTH, CELL_HEIGHT, AROUND = 0.92, 0.3, 2.6  # inches
-MOST_NUMBERS = 80  # layers, above which cells hold no numbers
+CELL_WIDTH, CELL_HEIGHT, AROUND, HIGHEST, WIDEST = 0.92, 0.3, 2.6, 18.0, 15.0  # inches
+STEP = 0.3  # between layers of the lines
+MOST_NAMED = 60  # layers; of more not all are named, and cells hold no numbers
 NOTHING = "\N{EN DASH}"
 
 
@@ -48,7 +50,7 @@ def draw_heat_map(sweep: Sweep, metric: str, label: str | None = None) -> Figure
     names = [method_label(name) for name in sweep.methods]
     rows, columns = values.shape
     width = max(6.0, AROUND + 1.2 + CELL_WIDTH * columns)
-    figure = new_figure(width, 1.9 + CELL_HEIGHT * rows)
+    figure = new_figure(width, 1.9 + min(CELL_HEIGHT * rows, HIGHEST))
     axes = figure.subplots()
     axes.set_facecolor("#eceef1")
     low, high = _range(values)
@@ -58,11 +60,12 @@ def draw_heat_map(sweep: Sweep, metric: str, label: str | None = None) -> Figure
     )  # fmt: skip
     axes.invert_yaxis()
     axes.set_xticks(np.arange(columns) + 0.5, [literal(n) for n in names], rotation=30, ha="right")
-    axes.set_yticks(np.arange(rows) + 0.5, [literal(shortened(name)) for name in layers])
+    named = _named(rows)
+    axes.set_yticks(named + 0.5, [literal(shortened(layers[n])) for n in named])
     axes.tick_params(colors=INK, labelsize=9, length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if rows <= MOST_NUMBERS:
+    if rows <= MOST_NAMED:
         for row, column in np.ndindex(values.shape):
             _write_number(axes, row, column, float(values[row, column]), low, high)
     _frame_best(axes, values, direction(metric))
@@ -86,7 +89,7 @@ def draw_lines(sweep: Sweep, metric: str, label: str | None = None) -> Figure:
     layers, values = _shown(sweep, metric, label)
     at_input = layers.index("input") if "input" in layers else None
     own = [n for n in range(len(layers)) if n != at_input]
-    figure = new_figure(max(7.0, 2.6 + 0.32 * len(own)), 4.4)
+    figure = new_figure(max(7.0, min(AROUND + STEP * len(own), WIDEST)), 4.4)
     axes = figure.subplots()
     tidy(axes, "Layer, in execution order", _axis(metric))
     for column, (name, style) in enumerate(zip(sweep.methods, styles(), strict=False)):
@@ -98,9 +101,9 @@ def draw_lines(sweep: Sweep, metric: str, label: str | None = None) -> Figure:
             across = {"color": style["color"], "linestyle": (0, (6, 3)), "lw": 1.4}
             text = f"{method_label(name)} (input)"
             axes.axhline(values[at_input, column], label=literal(text), **across)
-    axes.set_xticks(
-        range(len(own)), [literal(shortened(layers[n])) for n in own], rotation=45, ha="right"
-    )
+    named = _named(len(own), round(WIDEST / STEP))
+    texts = [literal(shortened(layers[own[n]])) for n in named]
+    axes.set_xticks(named, texts, rotation=45, ha="right")
     axes.margins(x=0.03)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
@@ -117,6 +120,11 @@ def _shown(sweep: Sweep, metric: str, label: str | None) -> tuple[list[str], np.
     if not kept.any():
         kept[:] = True
     return [name for name, keep in zip(sweep.layers, kept, strict=True) if keep], values[kept]
+
+
+def _named(count: int, most: int = MOST_NAMED) -> NDArray[np.intp]:
+    """Numbers of the layers that are named."""
+    return np.arange(0, count, max(1, math.ceil(count / most)))
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
