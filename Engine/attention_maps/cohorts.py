@@ -23,6 +23,7 @@ from attention_maps.explainer import Explainer
 from attention_maps.image_io import read_image
 from attention_maps.image_io.files import suffix_of, written_whole
 from attention_maps.loading import load_model
+from attention_maps.metric_options import part_options
 from attention_maps.packages import needed
 from attention_maps.registry import find_method, find_metric
 from attention_maps.report.case import MASK, ReportCase, named_masks_of
@@ -191,7 +192,7 @@ def run_cohort(
         progress: As in `explain`.
         spec: What the network expects, where `model` is not loaded yet.
         device: Where it runs, where `model` is not loaded yet.
-        options: Options of the methods.
+        options: Options of the methods and metrics.
 
     Returns:
         All scores, errors and files.
@@ -213,9 +214,11 @@ def run_cohort(
         "threshold": threshold, "labels": labels, "options": options, "maps": maps, "pages": pages,
         "spec": loaded.spec.to_dict(),
     }  # fmt: skip
+    of_metrics, of_methods = part_options(names, options)
+    question = {**of_methods, "method": methods, "layer": layer}
     work = _Work(
-        loaded, Path(folder), settings, target, {**options, "method": methods, "layer": layer},
-        names, threshold, labels, maps, pages, again,
+        loaded, Path(folder), settings, target, question, of_metrics, names, threshold, labels,
+        maps, pages, again,
     )  # fmt: skip
     return work.run(listed, progress, title)
 
@@ -229,6 +232,7 @@ class _Work:
     settings: dict[str, Any]
     target: Any
     question: dict[str, Any]
+    metric_options: dict[str, Any]
     metrics: list[str] | None
     threshold: str | float
     labels: Any
@@ -297,11 +301,11 @@ class _Work:
         return record
 
     def _scores(self, made: AttentionMap, mask: Image) -> Any:
+        how = (self.metrics, self.threshold)
         with reasons_alone():
             if self.labels is None:
-                found = evaluate(made, mask, self.metrics, self.threshold)
-                return {MASK: found}
-            return evaluate(made, mask, self.metrics, self.threshold, labels=self.labels)
+                return {MASK: evaluate(made, mask, *how, **self.metric_options)}
+            return evaluate(made, mask, *how, labels=self.labels, **self.metric_options)
 
     def _pictures(self, case: ReportCase) -> list[dict[str, Any]]:
         from attention_maps.report.pictures import draw_map

@@ -38,6 +38,7 @@ class Measure:
         metrics: Metrics against it.
         threshold: As in `evaluate`.
         labels: As in `evaluate`.
+        options: Of the metrics.
         found: Names of the structures, as far as they are known.
     """
 
@@ -45,6 +46,7 @@ class Measure:
     metrics: list[str]
     threshold: str | float
     labels: Any
+    options: dict[str, Any]
     found: list[str] = field(default_factory=list)
 
     def of(self, image: Image) -> list[dict[str, Any]]:
@@ -59,8 +61,9 @@ class Measure:
 
     def _several(self, image: Image) -> dict[str, Mapping[str, float]]:
         if self.labels is None and not isinstance(self.mask, dict):
-            return {MASK: evaluate(image, self.mask, self.metrics, self.threshold)}
-        more: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
+            scores = evaluate(image, self.mask, self.metrics, self.threshold, **self.options)
+            return {MASK: scores}
+        more = self.options if self.labels is None else {**self.options, "labels": self.labels}
         found: Any = evaluate(image, self.mask, self.metrics, self.threshold, **more)
         return dict(found)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attention_maps.concentration import FIGURES
 from attention_maps.errors import MethodError, TargetError
 from attention_maps.explainer import Explainer
+from attention_maps.metric_options import part_options
 from attention_maps.places import as_mask
 from attention_maps.registry import find_method, find_metric
 from attention_maps.registry import methods as all_methods
@@ -69,7 +70,7 @@ def sweep(
         device: Where it runs, where `model` is not loaded yet.
         batch_size: As in `explain`.
         keep: Whether maps are kept as `Sweep.maps`; costs memory.
-        options: Options of methods.
+        options: Options of methods and metrics.
 
     Returns:
         The figures of every map.
@@ -85,16 +86,19 @@ def sweep(
         if image is None:
             raise TypeError("Expected an image, or an Explainer as model, got neither.")
         session = Explainer(model, image, spec=spec, device=device)
-    chosen = _methods(methods)
-    names = _metrics(metrics, mask is not None)
+    chosen = chosen_methods(methods)
+    names = chosen_metrics(metrics, mask is not None)
     if not _is_one(target):
         raise TargetError("Expected one question for a sweep, got several; ask them in turn.")
-    measure = Measure(_read_mask(mask, session.source), names, threshold, labels)
-    run = SweepRun(session, chosen, measure, target, progress, batch_size, options, keep)
+    of_metrics, of_methods = part_options(names, options)
+    masks = _read_mask(mask, session.source)
+    measure = Measure(masks, names, threshold, labels, of_metrics)
+    run = SweepRun(session, chosen, measure, target, progress, batch_size, of_methods, keep)
     return run.sweep(layers)
 
 
-def _methods(names: str | Sequence[str] | None) -> list[Method]:
+def chosen_methods(names: str | Sequence[str] | None) -> list[Method]:
+    """Methods of names; None for all that need one backward pass and apply to any layer."""
     if names is None:
         return [
             item for item in all_methods().values() if item.needs == "layer" and item.name != "cam"
@@ -105,7 +109,7 @@ def _methods(names: str | Sequence[str] | None) -> list[Method]:
     return list({item.name: item for item in found}.values())
 
 
-def _metrics(names: str | Sequence[str] | None, has_mask: bool) -> list[str]:
+def chosen_metrics(names: str | Sequence[str] | None, has_mask: bool) -> list[str]:
     """Metrics against the mask, checked."""
     if names is None:
         return [name for name in QUICK if name in all_metrics()] if has_mask else []

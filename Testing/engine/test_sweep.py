@@ -275,6 +275,18 @@ def test_every_metric_and_figure_can_be_asked_for(model, image, mask):
     assert all(name in found.rows[0] for name in names)
 
 
+def test_options_reach_methods_and_metrics(model, image, mask):
+    asked = {"metrics": ["pointing_game"], "target": TARGET, "layers": "act2"}
+    found = am.sweep(model, image, mask, methods="seg_xres_cam", tolerance=30, **asked)
+    assert found.rows[0]["pointing_game"] == 1  # everything is within 30 mm
+    far = am.sweep(model, image, mask, methods="hires_cam", tolerance=0, **asked)
+    made = am.explain(model, image, "hires_cam", "act2", TARGET)
+    expected = am.evaluate(made, mask, "pointing_game", tolerance=0)
+    assert far.rows[0]["pointing_game"] == expected["pointing_game"]
+    with pytest.raises(MethodError, match="tolerancee"):
+        am.sweep(model, image, mask, methods="hires_cam", tolerancee=0, **asked)
+
+
 def table(better_rows):
     """A sweep of two layers and two methods."""
     rows = [

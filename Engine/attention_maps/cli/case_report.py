@@ -13,9 +13,9 @@ from attention_maps.cli.masks import (
     Masks,
     Threshold,
     one_or_several,
-    read_labels,
     read_masks,
 )
+from attention_maps.cli.measuring import check_threshold, read_labels
 from attention_maps.cli.options import (
     Checkpoint,
     Configuration,
@@ -113,7 +113,8 @@ def report_case(
     The page is one file that loads nothing, and can be sent by mail.
     """
     with command(debug=debug, quiet=quiet):
-        masks, labels = read_masks(mask or []), read_labels(label or [])
+        check_threshold(threshold)
+        masks, labels = read_masks(mask or []), read_labels(label)
         where = one_or_several(masks, labels)
         for path in output:
             plan(path, "--output", REPORTS, several=False)

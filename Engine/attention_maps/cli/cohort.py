@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.masks import Labels, Metrics, Threshold, read_labels
+from attention_maps.cli.masks import Labels, Metrics, Threshold
+from attention_maps.cli.measuring import check_threshold, read_labels
 from attention_maps.cli.options import (
     AsJson,
     Checkpoint,
@@ -81,7 +82,7 @@ def evaluate_cohort(
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", rich_help_panel=QUESTION,
-                     help="An option of a method; may be repeated."),
+                     help="An option of a method or metric; may be repeated."),
     ] = None,
     label: Labels = None,
     metric: Metrics = None,
@@ -116,9 +117,14 @@ def evaluate_cohort(
     1. Run again, cases that were done are not computed anew.
     """
     with command(debug=debug, quiet=quiet):
-        labels = read_labels(label or [])
+        from attention_maps.registry import find_metric
+        from attention_maps.registry import metrics as all_metrics
+
+        check_threshold(threshold)
+        labels = read_labels(label)
         methods = method or ["grad_cam"]
-        options = read_options(option or [], methods)
+        measured = all_metrics().values() if metric is None else map(find_metric, metric)
+        options = read_options(option or [], methods, list(measured))
         asked = read_question([target] if target else [], [], [], None, None)
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
         from attention_maps.cohorts import run_cohort

@@ -25,8 +25,9 @@ Masks = Annotated[
 Labels = Annotated[
     list[str] | None,
     typer.Option(
-        "--label", metavar="NAME=VALUE", rich_help_panel=MEASURED,
-        help="The mask is a label map: a structure and its value, or 'all'; may be repeated.",
+        "--label", rich_help_panel=MEASURED,
+        help="The mask is a label map: NAME=NUMBER or NUMBER, one mask each, may be repeated; all "
+        "for every label that occurs.",
     ),
 ]  # fmt: skip
 Metrics = Annotated[
@@ -58,24 +59,6 @@ def read_masks(given: Sequence[str]) -> dict[str, Path]:
         if name in found:
             raise usage_error(f"Expected a name of its own for each --mask, got '{name}' twice.")
         found[name] = path
-    return found
-
-
-def read_labels(given: Sequence[str]) -> Any:
-    """Values by name, "all", or None where nothing is given."""
-    if not given:
-        return None
-    if list(given) == ["all"]:
-        return "all"
-    found = {}
-    for text in given:
-        name, _, value = text.rpartition("=")
-        try:
-            found[name or value] = int(value)
-        except ValueError:
-            raise usage_error(
-                f"Expected --label NAME=VALUE with a whole number, or 'all', got '{text}'."
-            ) from None
     return found
 
 

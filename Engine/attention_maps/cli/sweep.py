@@ -14,9 +14,9 @@ from attention_maps.cli.masks import (
     Metrics,
     Threshold,
     one_or_several,
-    read_labels,
     read_masks,
 )
+from attention_maps.cli.measuring import check_threshold, read_labels
 from attention_maps.cli.options import (
     AsJson,
     Checkpoint,
@@ -79,7 +79,7 @@ def sweep_layers(
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", rich_help_panel=QUESTION,
-                     help="An option of a method; may be repeated."),
+                     help="An option of a method or metric; may be repeated."),
     ] = None,
     mask: Masks = None,
     label: Labels = None,
@@ -121,7 +121,8 @@ def sweep_layers(
     themselves: share of positive evidence, entropy, concentration.
     """
     with command(debug=debug, quiet=quiet):
-        masks, labels = read_masks(mask or []), read_labels(label or [])
+        check_threshold(threshold)
+        masks, labels = read_masks(mask or []), read_labels(label)
         where = one_or_several(masks, labels)
         inputs = [model, *image, *masks.values(), *sidecars(model, spec)]
         for path, name, suffixes in (
@@ -129,7 +130,12 @@ def sweep_layers(
         ):  # fmt: skip
             if plan(path, name, suffixes, several=False) is not None and path is not None:
                 refuse_inputs([path], inputs)
-        options = read_options(option or [], method or [])
+        from attention_maps.registry import find_metric
+        from attention_maps.sweeping import chosen_methods, chosen_metrics
+
+        names = [item.name for item in chosen_methods(method)]
+        measured = [find_metric(item) for item in chosen_metrics(metric, bool(masks))]
+        options = read_options(option or [], names, measured)
         asked = read_question([target] if target else [], [], [], None, None)
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
         with progress_bar(quiet) as report:
