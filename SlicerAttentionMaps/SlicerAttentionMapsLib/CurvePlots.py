@@ -1,6 +1,8 @@
 """Curves of a trust report as plots: the map's, and those of the controls."""
 
 import math
+import re
+from dataclasses import dataclass
 
 from . import Attached, MapPlots, ResultNodes
 from .EnginePath import ensureEngine
@@ -9,6 +11,7 @@ from .TrustTable import findingsOf
 
 _CONTROLS = ("random", "edge map")
 _GRAY = (0.55, 0.55, 0.55)
+_NUMBER = re.compile(r" \d+")
 
 
 def addChart(tableNode, test: str | None = None):
@@ -26,25 +29,57 @@ def addChart(tableNode, test: str | None = None):
     """
     finding = _findingWithCurves(tableNode, test)
     MapPlots.removeChart(tableNode)
-    scene, curves = tableNode.GetScene(), finding["curves"]
+    scene, curves = tableNode.GetScene(), _together(finding["curves"])
     name = f"{tableNode.GetName()} | {finding['label']}"
     values = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{name} | plotted")
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
-    longest = max(len(curve["x"]) for curve in curves)
+    longest = max(len(curve.x) for curve in curves)
     for index, curve in enumerate(curves):
-        along = f"{curve['x_label']} of {curve['name']}"
-        for title, key in ((along, "x"), (curve["name"], "y")):
-            numbers = [Attached.number(value) for value in curve[key]]
+        along = f"{curve.alongLabel} of {curve.name}"
+        for title, numbers in ((along, curve.x), (curve.name, curve.y)):
             addNumbers(values, title, numbers + [math.nan] * (longest - len(numbers)))
-        series = _addSeries(values, curve, along, index)
+        series = _addSeries(values, curve.name, along, index)
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
         ResultNodes.putBeside(series, tableNode)
     chart.SetTitle(finding["label"])
-    chart.SetXAxisTitle(curves[0]["x_label"])
-    chart.SetYAxisTitle(curves[0]["y_label"])
+    chart.SetXAxisTitle(curves[0].alongLabel)
+    chart.SetYAxisTitle(finding["curves"][0]["y_label"])
     chart.SetLegendVisibility(True)
+    numbers = [y for curve in curves for y in curve.y]
+    MapPlots.leaveRoom(chart, numbers, len(curves))
     MapPlots.own(tableNode, chart, values)
     return chart
+
+
+@dataclass
+class _Line:
+    """One line of the plot.
+
+    Attributes:
+        name: in the legend.
+        alongLabel: of the horizontal axis.
+        x, y: points; NaN parts the curves of several controls.
+    """
+
+    name: str
+    alongLabel: str
+    x: list[float]
+    y: list[float]
+
+
+def _together(curves: list[dict]) -> list[_Line]:
+    """Return the curves as lines; controls that differ in nothing but a number are one."""
+    lines: dict[str, _Line] = {}
+    for curve in curves:
+        x, y = ([Attached.number(value) for value in curve[axis]] for axis in ("x", "y"))
+        name = _NUMBER.sub("s", curve["name"]) if _isControl(curve["name"]) else curve["name"]
+        known = lines.get(name)
+        if known is None:
+            lines[name] = _Line(name, curve["x_label"], x, y)
+        else:
+            known.x += [math.nan, *x]
+            known.y += [math.nan, *y]
+    return list(lines.values())
 
 
 def plottable(tableNode) -> dict[str, str]:
@@ -63,14 +98,18 @@ def _findingWithCurves(tableNode, test: str | None) -> dict:
     raise MethodError(f"{what} in '{tableNode.GetName()}' has curves to plot.")
 
 
-def _addSeries(values, curve: dict, along: str, index: int):
-    node = values.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", curve["name"])
+def _isControl(name: str) -> bool:
+    return name.startswith(_CONTROLS)
+
+
+def _addSeries(values, name: str, along: str, index: int):
+    node = values.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
     node.SetAndObserveTableNodeID(values.GetID())
     node.SetXColumnName(along)
-    node.SetYColumnName(curve["name"])
+    node.SetYColumnName(name)
     node.SetPlotType(node.PlotTypeScatter)
     node.SetMarkerStyle(node.MarkerStyleNone)
-    isControl = curve["name"].startswith(_CONTROLS)
+    isControl = _isControl(name)
     node.SetLineStyle(node.LineStyleDash if isControl else node.LineStyleSolid)
     node.SetLineWidth(1 if isControl else 3)
     node.SetColor(*(_GRAY if isControl else MapPlots.COLORS[index % len(MapPlots.COLORS)]))

@@ -65,12 +65,18 @@ def own(tableNode, chart, values) -> None:
 
 
 def _setRanges(chart, data: PlotData) -> None:
-    """Leave room for the first and last category, and above all numbers for the legend."""
-    numbers = [value for series in data.series.values() for value in series if isfinite(value)]
-    lowest, highest = min([0.0, *numbers]), max([0.0, *numbers])
-    room = _ROOM_OF_LEGEND * min(len(data.series) + 1, _MOST_ROOM) * (highest - lowest or 1.0)
+    """Leave room for the first and last category, and for the legend."""
+    numbers = [value for series in data.series.values() for value in series]
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(-0.5, len(data.categories) - 0.5)
+    leaveRoom(chart, numbers, len(data.series))
+
+
+def leaveRoom(chart, numbers: list[float], count: int) -> None:
+    """Leave room above all numbers for the legend of so many series."""
+    known = [value for value in numbers if isfinite(value)]
+    lowest, highest = min([0.0, *known]), max([0.0, *known])
+    room = _ROOM_OF_LEGEND * min(count + 1, _MOST_ROOM) * (highest - lowest or 1.0)
     chart.SetYAxisRangeAuto(False)
     chart.SetYAxisRange(lowest, highest + room)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from . import Attached, Tables
-from .Panel.CheckRows import metricTip, withUnit
+from .Panel.CheckRows import metricTip
 from .Tables import Column
 
 TEXT_COLUMNS = ("Map", "Segment", "Question", "Method", "Layer")
@@ -79,7 +79,7 @@ def metricColumn(title: str, values: list[float]) -> Column:
     """Return the column of a metric, with what the registry says of it."""
     from attention_maps.registry import metrics
 
-    known = next((item for item in metrics().values() if withUnit(item) == title), None)
+    known = next((item for item in metrics().values() if item.label == title), None)
     if known is None:
         return Column(title, tuple(values))
     return Column(title, tuple(values), known.unit, metricTip(known))
@@ -113,4 +113,4 @@ def _titleOf(name: str) -> str:
     from attention_maps.registry import metrics
 
     known = metrics()
-    return withUnit(known[name]) if name in known else name
+    return known[name].label if name in known else name

@@ -55,11 +55,17 @@ def plotOf(tableNode, column: str | None = None) -> PlotData:
         )
     if kind == Tables.METRICS:
         rows = rowsOf(tableNode)
-        return metricsData(rows if column else _withoutUnits(tableNode, rows), column)
-    rows = Tables.rowsOf(tableNode)
-    if kind == Tables.SWEEP:
-        return _sweepData(rows, column or titles[0])
-    return _barsData(rows, column or _usual(titles))
+        data = metricsData(rows if column else _withoutUnits(tableNode, rows), column)
+        return _withUnit(data, tableNode, column)
+    rows, column = Tables.rowsOf(tableNode), column or _usual(titles)
+    data = (_sweepData if kind == Tables.SWEEP else _barsData)(rows, column)
+    return _withUnit(data, tableNode, column)
+
+
+def _withUnit(data: PlotData, tableNode, column: str | None) -> PlotData:
+    """Name the unit of a column beside its axis."""
+    unit = tableNode.GetColumnUnitLabel(column) if column else ""
+    return replace(data, unit=f"{data.unit} ({unit})") if unit else data
 
 
 def _withoutUnits(tableNode, rows: list[Row]) -> list[Row]:

@@ -24,10 +24,10 @@ def addTable(found: dict, scanNode, record):
     if found["labels"]:
         texts["Segment"] = [row["label"] for row in rows]
     columns = [Column(title, tuple(values)) for title, values in texts.items()]
-    for name, title in titles(found).items():
+    for name in found["metrics"]:
         known = describedMetric(name)
         values = tuple(Attached.number(row[name]) for row in rows)
-        columns.append(Column(title, values, known.unit, metricTip(known)))
+        columns.append(Column(known.label, values, known.unit, metricTip(known)))
     if any(row["reason"] for row in rows):
         columns.append(Column("Remarks", tuple(row["reason"] for row in rows)))
     name = f"{scanNode.GetName()} | {found['provenance'].get('target', '')} | sweep"

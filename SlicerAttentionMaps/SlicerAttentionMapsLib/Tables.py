@@ -38,6 +38,11 @@ class Column:
     description: str = ""
 
     @property
+    def heading(self) -> str:
+        """Title and unit, for places that do not add the unit by themselves as table views do."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
     def isText(self) -> bool:
         """Whether it holds texts."""
         return any(isinstance(value, str) for value in self.values)
@@ -158,7 +163,7 @@ def exportTable(tableNode, path) -> Path:
             ensureEngine()
             from attention_maps.report.writing import write_tables
 
-            write_tables(path, {kindOf(tableNode) or "table": rowsOf(tableNode)})
+            write_tables(path, {kindOf(tableNode) or "table": _rowsToWrite(tableNode)})
         else:
             _writeText(tableNode, path, _DELIMITERS[ending])
     return path
@@ -168,9 +173,14 @@ def _writeText(tableNode, path: Path, delimiter: str) -> None:
     columns = columnsOf(tableNode)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter)
-        writer.writerow([_safe(column.title) for column in columns])
+        writer.writerow([_safe(column.heading) for column in columns])
         for row in zip(*(column.values for column in columns), strict=True):
             writer.writerow(_safe(item) if isinstance(item, str) else repr(item) for item in row)
+
+
+def _rowsToWrite(tableNode) -> list[dict]:
+    headings = [column.heading for column in columnsOf(tableNode)]
+    return [dict(zip(headings, row.values(), strict=True)) for row in rowsOf(tableNode)]
 
 
 def _safe(text: str) -> str:

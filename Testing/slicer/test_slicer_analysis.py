@@ -11,7 +11,6 @@ pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=Im
 import attention_maps as am
 from attention_maps.resampling import mask_on_grid
 from SlicerAttentionMapsLib import PlaceBridge, VolumeBridge
-from SlicerAttentionMapsLib.Panel.CheckRows import withUnit
 
 pytestmark = pytest.mark.slicer
 
@@ -93,7 +92,7 @@ def test_evaluation_gives_the_engines_numbers(scene, logic):
         assert table.GetCellText(row, 0) == "Map"
         assert table.GetCellText(row, 1) == ("here", "there")[row]
         for column, (name, number) in enumerate(expected.items(), start=5):
-            assert table.GetColumnName(column) == withUnit(am.metrics()[name])
+            assert table.GetColumnName(column) == am.metrics()[name].label
             stored = table.GetTable().GetColumn(column).GetValue(row)
             assert stored == pytest.approx(number, nan_ok=True, abs=1e-6)
 

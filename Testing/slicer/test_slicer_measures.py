@@ -208,9 +208,9 @@ def test_a_sweep_knows_its_best_and_shows_it(scene, logic, scan, names):
     rows = Tables.rowsOf(table)
     assert {row["Segment"] for row in rows} == {"here", "there"}
     assert [row["Method"] for row in rows[:4:2]] == ["Grad-CAM", "HiResCAM"]
-    assert table.GetColumnUnitLabel("Peak distance (mm)") == "mm"
+    assert table.GetColumnUnitLabel("Peak distance") == "mm"
     best = logic.best(table, "peak_distance", "here")
-    values = [row["Peak distance (mm)"] for row in rows if row["Segment"] == "here"]
+    values = [row["Peak distance"] for row in rows if row["Segment"] == "here"]
     assert best["peak_distance"] == pytest.approx(np.nanmin(values), abs=1e-5)
     overlay = logic.showBest(table, "energy_inside", "here")
     record = QuestionRecord.of(overlay)
@@ -247,7 +247,10 @@ def test_trust_of_a_map_asks_its_own_question(scene, logic, session, scan, names
     assert TrustTable.mapOf(table) is overlay
     chart = logic.plotTable(table, "deletion")
     curves = expected.finding("deletion").curves
-    assert chart.GetNumberOfPlotSeriesNodes() == len(curves)
+    assert chart.GetNumberOfPlotSeriesNodes() == 4  # map and random maps, for both baselines
+    assert [chart.GetNthPlotSeriesNode(n).GetName() for n in range(2)] == [
+        "map, blurred", "random maps, blurred",
+    ]  # fmt: skip
     series = chart.GetNthPlotSeriesNode(0)
     drawn = series.GetTableNode().GetTable()
     ys = drawn.GetColumnByName(series.GetYColumnName())
@@ -427,7 +430,8 @@ def test_tables_of_every_kind_are_written(logic, scan, mapNode, ending, tmp_path
         if ending == ".csv":
             with path.open(newline="", encoding="utf-8") as file:
                 read = list(csv.DictReader(file))
-            assert [list(row) for row in read] == [list(row) for row in rows]
+            headings = [column.heading for column in Tables.columnsOf(table)]
+            assert [list(row) for row in read] == [headings] * len(rows)
         elif ending == ".json":
             assert len(json.loads(path.read_text("utf-8"))[Tables.kindOf(table)]) == len(rows)
         else:

@@ -15,9 +15,8 @@ pytest.importorskip("slicer", reason="slicer-core is not installed", exc_type=Im
 
 import attention_maps as am
 from slicer_maps import addMap
-from SlicerAttentionMapsLib import MapPlots, MetricsTable, PlotData, VolumeBridge
+from SlicerAttentionMapsLib import MapPlots, MetricsTable, PlotData, Tables, VolumeBridge
 from SlicerAttentionMapsLib.MetricsTable import Row
-from SlicerAttentionMapsLib.Panel.CheckRows import withUnit
 from SlicerAttentionMapsLib.SceneSetup import nodesByClass
 
 pytestmark = pytest.mark.slicer
@@ -66,7 +65,7 @@ def expectedRows(threshold) -> list[Row]:
         image = am.Image(array[None].astype(np.float32), PLACES["nested"].world)
         for name, mask in masks().items():
             values = am.evaluate(image, mask, threshold=threshold)
-            labels = {withUnit(am.metrics()[key]): value for key, value in values.items()}
+            labels = {am.metrics()[key].label: value for key, value in values.items()}
             rows.append(Row(("", name, "tumor", method, layer), labels))
     return rows
 
@@ -144,6 +143,7 @@ def test_failed_or_canceled_comparison_adds_nothing(scene, session, maps, truth)
 def test_exported_numbers_are_whole(logic, maps, truth, tmp_path):
     table = logic.evaluate(maps, truth, segmentIds(truth))
     rows = MetricsTable.rowsOf(table)
+    numbers = [column for column in Tables.columnsOf(table) if not column.isText]
     for name, delimiter in (("metrics.csv", ","), ("metrics.tsv", "\t")):
         logic.exportTable(table, tmp_path / name)
         with (tmp_path / name).open(newline="") as file:
@@ -151,8 +151,10 @@ def test_exported_numbers_are_whole(logic, maps, truth, tmp_path):
         assert len(read) == len(rows)
         for found, row in zip(read, rows, strict=True):
             assert found["Map"] == row.texts[0]
-            for label, value in row.values.items():
-                assert float(found[label]) == pytest.approx(value, rel=0, abs=0, nan_ok=True)
+            for column, value in zip(numbers, row.values.values(), strict=True):
+                assert float(found[column.heading]) == pytest.approx(
+                    value, rel=0, abs=0, nan_ok=True
+                )
     with pytest.raises(ValueError, match=r"as \.csv, .* or \.json, but got 'metrics.xls'"):
         logic.exportTable(table, tmp_path / "metrics.xls")
 

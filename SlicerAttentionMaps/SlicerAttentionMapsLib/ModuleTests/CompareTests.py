@@ -53,8 +53,8 @@ class CompareTests(PanelTestCase):
         self.ui.metricOptionsWidget.findChild(qt.QDoubleSpinBox, "option_tolerance").setValue(2.5)
         self.assertEqual(self.person.panel.parameters.metricOptions, '{"tolerance": 2.5}')
         rows = rowsOf(self._compare())
-        self.assertEqual(list(rows[0].values), ["Dice", "Pointing game", "Peak distance (mm)"])
-        self.assertEqual(self._table().GetColumnUnitLabel("Peak distance (mm)"), "mm")
+        self.assertEqual(list(rows[0].values), ["Dice", "Pointing game", "Peak distance"])
+        self.assertEqual(self._table().GetColumnUnitLabel("Peak distance"), "mm")
 
     def test_threshold(self) -> None:
         """Every kind of threshold can be chosen, and the largest part alone."""

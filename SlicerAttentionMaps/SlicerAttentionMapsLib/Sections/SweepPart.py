@@ -163,6 +163,10 @@ class SweepPart:
             for column, cell in enumerate(line):
                 item = qt.QTableWidgetItem(cell.text)
                 item.setTextAlignment(qt.Qt.AlignCenter)
+                if (row, column) == bestCell(sweep):
+                    font = item.font()
+                    font.setBold(True)
+                    item.setFont(font)
                 if cell.color is not None:
                     item.setBackground(qt.QBrush(qt.QColor(*cell.color)))
                     ink = (255, 255, 255) if cell.isDark else (0, 0, 0)
@@ -170,7 +174,9 @@ class SweepPart:
                 item.setToolTip(_("Double-click to show this map."))
                 grid.setItem(row, column, item)
         grid.resizeColumnsToContents()
-        grid.setCurrentCell(*bestCell(sweep))
+        best = grid.item(*bestCell(sweep))
+        if best is not None:
+            grid.scrollToItem(best)
 
 
 def _knownMethods() -> dict:
