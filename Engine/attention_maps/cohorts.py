@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +12,22 @@ from attention_maps.cohort_cases import CohortCase, read_cases
 from attention_maps.cohort_records import (
     file_names,
     fingerprint,
-    pictures_from_dict,
     pictures_to_dict,
     read_record,
     write_record,
 )
-from attention_maps.errors import Cancelled, ImageError, MethodError
+from attention_maps.cohort_table import Cohort, key_of
+from attention_maps.errors import Cancelled
 from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.image_io import read_image
-from attention_maps.image_io.files import suffix_of, written_whole
 from attention_maps.loading import load_model
 from attention_maps.metric_options import part_options
 from attention_maps.packages import needed
 from attention_maps.registry import find_method, find_metric
 from attention_maps.report.case import MASK, ReportCase, named_masks_of
 from attention_maps.report.provenance import provenance_rows
-from attention_maps.report.tables import map_keys, mean_rows, metrics_in, score_rows
-from attention_maps.report.writing import SUFFIXES, write_tables
+from attention_maps.report.tables import map_keys, metrics_in, score_rows
 from attention_maps.undefined import reasons_alone
 
 if TYPE_CHECKING:
@@ -43,109 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_PICTURES = 4  # maps of a case that are drawn
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """What was found of many cases.
-
-    Args:
-        rows: One per case, map and structure: case, target, layer, method, label, score, the
-            metrics, threshold, and the reason why some are not defined.
-        errors: Why a case could not be evaluated, by its name.
-        provenance: Rows of item and value, with case, target, layer and method.
-        continued: Names of the cases that were done already.
-        files: What was written.
-    """
-
-    rows: list[dict[str, Any]]
-    errors: dict[str, str]
-    provenance: list[dict[str, Any]] = field(repr=False)
-    continued: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-    pictures: Mapping[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def means(self) -> list[dict[str, Any]]:
-        """Mean, SD, median, range and number per question, layer, method, label and metric."""
-        return mean_rows(self.rows)
-
-    def save(self, path: str | PathLike[str], title: str = "") -> Path:
-        """Write the report.
-
-        Args:
-            path: .html for a page; .xlsx, .csv or .json for the tables.
-            title: Of the page.
-
-        Returns:
-            The path.
-
-        Raises:
-            ImageError: If the name ends in something else.
-        """
-        path = Path(path)
-        if suffix_of(path) in (".html", ".htm"):
-            return self._write_page(path, title)
-        if suffix_of(path) not in SUFFIXES:
-            raise ImageError(
-                f"Expected a report's name that ends in .html, {', '.join(SUFFIXES)}, got "
-                f"'{path.name}'."
-            )
-        errors = [{"case": name, "error": text} for name, text in self.errors.items()]
-        tables = {"scores": self.rows, "means": self.means, "errors": errors}
-        return write_tables(path, {**tables, "provenance": self.provenance})
-
-    def plot(self, path: str | PathLike[str], metric: str) -> Path:
-        """Draw how the cases are spread: a point per case, a box around the middle half.
-
-        Args:
-            path: .png, .svg, .pdf or .jpg.
-            metric: Name of a metric.
-
-        Returns:
-            The path.
-
-        Raises:
-            MethodError: If no case has a value of it.
-        """
-        from attention_maps.report.plots import save_plot
-        from attention_maps.report.trust_plots import draw_distribution
-
-        figure = draw_distribution(self.rows, metric)
-        if figure is None:
-            known = ", ".join(metrics_in(self.rows)) or "none"
-            raise MethodError(f"Expected a metric that has values ({known}), got {metric!r}.")
-        return save_plot(figure, path)
-
-    def _write_page(self, path: Path, title: str) -> Path:
-        from attention_maps.report.cohort_view import cohort_view
-        from attention_maps.report.page import render
-
-        def picture(row: Mapping[str, Any]) -> Any:
-            record = self.pictures.get(_key(row))
-            if record is None:
-                return None
-            drawn = pictures_from_dict(record)
-            return drawn, drawn.caption
-
-        view = cohort_view(self.rows, self.errors, self._common(), picture)
-        count = len({row["case"] for row in self.rows}) + len(self.errors)
-        text = render(title or f"Attention maps of {count} cases", [], view, metrics_in(self.rows))
-        with written_whole(path) as part:
-            part.write_text(text, encoding="utf-8")
-        return path
-
-    def _common(self) -> dict[str, Any]:
-        """What the provenance of all maps has in common."""
-        keys = {(row["case"], row["target"], row["layer"], row["method"]) for row in self.rows}
-        found: dict[str, list[Any]] = {}
-        for row in self.provenance:
-            found.setdefault(row["item"], []).append(row["value"])
-        return {
-            item: values[0]
-            for item, values in found.items()
-            if len(values) == len(keys) and all(value == values[0] for value in values)
-        }
 
 
 def run_cohort(
@@ -339,16 +234,12 @@ class _Work:
             rows += [_numbers(row) for row in record["rows"]]
             provenance += record["provenance"]
             for item in record["pictures"]:
-                pictures[_key({**item, "case": record["case"]})] = item["drawn"]
+                pictures[key_of({**item, "case": record["case"]})] = item["drawn"]
         files = (self.folder / "cohort.xlsx", self.folder / "cohort.html")
         cohort = Cohort(rows, errors, provenance, continued, files, pictures)
         for path in files:
             cohort.save(path, title)
         return cohort
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[key]) for key in ("case", "target", "layer", "method"))
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:

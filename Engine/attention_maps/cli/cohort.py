@@ -28,7 +28,7 @@ from attention_maps.cli.questions import read_options, read_question
 from attention_maps.cli.running import FAILED, command
 
 if TYPE_CHECKING:
-    from attention_maps.cohorts import Cohort
+    from attention_maps.cohort_table import Cohort
 
 EPILOG = (
     "Examples:\n\n"
