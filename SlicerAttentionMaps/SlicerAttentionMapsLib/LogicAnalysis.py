@@ -113,7 +113,7 @@ class AnalysisActions:
     def boxesOf(self, tableNode) -> list:
         """Return the boxes (`vtkMRMLMarkupsROINode`) of a table of hot spots.
 
-        sizes = [box.GetSize() for box in logic.boxesOf(table)]
+        sizes = [box.GetSize() for box in logic.boxesOf(logic.hotSpots(overlay))]
         """
         return HotSpotNodes.boxesOf(tableNode)
 

@@ -17,9 +17,8 @@ class TrustActions:
     ):  # fmt: skip
         """Add a table that says whether a map can be trusted: what was tested, and what came out.
 
-            table = logic.trust(overlay, ["randomization"])
-            for finding in logic.findings(table):
-                print(finding["verdict"], finding["sentence"])
+            table = logic.trust(overlay, ["deletion"])
+            print([finding["sentence"] for finding in logic.findings(table)])
 
         Args:
             mapNode: the map, at the layer that it shows; its question is asked again.
@@ -70,7 +69,7 @@ class TrustActions:
     def findings(self, tableNode) -> list[dict]:
         """Return what a trust report found: a dict per test with verdict, sentence, figures, ...
 
-        verdicts = {item["test"]: item["verdict"] for item in logic.findings(table)}
+        found = logic.findings(logic.trust(overlay, ["residual"]))
         """
         return TrustTable.findingsOf(tableNode)
 
@@ -83,7 +82,7 @@ class TrustActions:
         """Add a table that holds layers against methods for one question.
 
             table = logic.sweep(t1, "model.pt", "tumor", segmentationNode=segmentation)
-            print(logic.best(table, "energy_inside"))
+            layer = logic.best(table, "energy_inside")["layer"]
 
         Args:
             volumeNode, modelPath, target, className, component, spec, device, region: as in
@@ -155,7 +154,7 @@ class TrustActions:
     def best(self, tableNode, metric: str, segment: str | None = None) -> dict | None:
         """Return the row of a sweep with the best value, a dict with "layer", "method" and values.
 
-            best = logic.best(table, "energy_inside")
+            best = logic.best(logic.sweep(t1, "model.pt", "tumor"), "entropy")
 
         Args:
             tableNode: what `sweep` returned.
@@ -169,7 +168,7 @@ class TrustActions:
     ):
         """Make the map that is best in a sweep, and show it; returns the overlay.
 
-            overlay = logic.showBest(table, "energy_inside")
+            overlay = logic.showBest(logic.sweep(t1, "model.pt", "tumor"), "entropy")
 
         Args:
             tableNode, metric, segment: as in `best`.
@@ -194,7 +193,7 @@ class TrustActions:
     def heatMap(self, tableNode, metric: str, path, segment: str | None = None) -> None:
         """Draw layers against methods as colors with numbers, to a .png or .svg file.
 
-            logic.heatMap(table, "energy_inside", "layers.png")
+            logic.heatMap(logic.sweep(t1, "model.pt", "tumor"), "entropy", "layers.png")
 
         Args:
             tableNode: what `sweep` returned.

@@ -276,10 +276,11 @@ def test_snippets_of_the_docstrings_run(scene, logic, scan, tmp_path, monkeypatc
     for name, method in inspect.getmembers(SlicerAttentionMapsLogic, inspect.isfunction):
         lines = [line.strip() for line in (inspect.getdoc(method) or "").splitlines()]
         for line in (line for line in lines if "logic." in line):
-            channels = 2 if "[t1, t2]" in line else 1
+            channels = 2 if "[t1, t2]" in line or "rust(" in line else 1
             saveNetwork("model.pt", channels=2)
             Path("model.json").write_text(json.dumps(spec))
-            overlays = explain([t1, t2], "model.pt", layer="features", target=[2, 2])
+            both = {"method": ["hires_cam", "grad_cam"], "target": 2}
+            overlays = explain([t1, t2], "model.pt", layer="features", **both)
             names |= {"overlays": overlays, "overlay": overlays[0]}
             saveNetwork("model.pt", channels=channels)
             if "saveSpecification" in line:
