@@ -212,6 +212,16 @@ def test_cases_without_a_mask_have_figures_of_the_map(folder):
     assert "dice" not in row
 
 
+def test_plots_keep_the_order_of_layers():
+    rows = [
+        {"case": str(n), "target": "t", "layer": layer, "method": "m", "label": "", "dice": value}
+        for n, (layer, value) in enumerate([("a", math.nan), ("b", 0.5), ("a", 0.25), ("c", None)])
+    ]
+    axes = draw_distribution(rows, "dice").axes[0]
+    assert [item.get_text() for item in axes.get_yticklabels()] == ["a", "b"]
+    assert draw_distribution(rows, "iou") is None
+
+
 def test_plots_show_every_case(folder):
     found = run(folder)
     points = draw_distribution(found.rows, "energy_inside").axes[0].lines[-1].get_xdata()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CONTROLS = ("random", "edge map")
 MOST_MARKED = 25  # points above which a line has no markers
 MOST_GROUPS = 12
+FEW_POINTS = 40  # of more, each is paler
 CONTROL_STYLES = ("--", ":", "-.")
 
 
@@ -100,12 +101,13 @@ def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure 
     groups: dict[str, list[float]] = {}
     varying = [key for key in GROUP if len({row.get(key) for row in rows}) > 1]
     for row in rows:
+        name = ", ".join(str(row[key]) for key in varying if row.get(key)) or "all cases"
+        values = groups.setdefault(name, [])  # groups are in one order, whatever is defined
         if is_number(row.get(metric)):
-            name = ", ".join(str(row[key]) for key in varying if row.get(key)) or "all cases"
-            groups.setdefault(name, []).append(float(row[metric]))
-    if not groups:
+            values.append(float(row[metric]))
+    shown = [(name, values) for name, values in groups.items() if values][:MOST_GROUPS]
+    if not shown:
         return None
-    shown = list(groups.items())[:MOST_GROUPS]
     figure = new_figure(5.2, 1.1 + 0.4 * len(shown))
     axes = figure.subplots()
     unit = f" ({unit_of(metric)})" if unit_of(metric) else ""
@@ -133,4 +135,5 @@ def _draw_box(axes: Any, place: int, values: Sequence[float]) -> None:
     order = np.argsort(values, kind="stable")
     aside = np.empty(len(values))
     aside[order] = (np.arange(len(values)) * 0.618) % 1 * 0.36 - 0.18  # spread, the same each time
-    axes.plot(values, place + aside, "o", color=INK, ms=4, alpha=0.65, mec="none")
+    alpha = 0.65 if len(values) <= FEW_POINTS else 0.3
+    axes.plot(values, place + aside, "o", color=INK, ms=4, alpha=alpha, mec="none")
