@@ -29,6 +29,7 @@ from monai_bundles import (
     write_bundle,
     write_scan,
 )
+from trust_checks import check_trust
 
 AGREEMENT = 0.999
 
@@ -573,3 +574,8 @@ def test_labels_of_what_postprocessing_gives(
 
 def test_refusals_are_errors_of_the_model():
     assert issubclass(ConsentError, ModelError)
+
+
+def test_a_map_can_be_tested(tmp_path, scan):
+    model = am.load_model(write_bundle(tmp_path / "bundle"))
+    check_trust(model, scan, ["randomization"])

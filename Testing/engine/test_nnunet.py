@@ -20,6 +20,7 @@ import nnunet_models
 from attention_maps.cli import app
 from attention_maps.models.nnunet.network import present_name
 from attention_maps.models.nnunet.preparation import header_spacing
+from trust_checks import check_trust
 
 os.environ |= {f"nnUNet_{part}": "not used" for part in nnunet_models.NNUNET_FOLDERS}
 pytest.importorskip("nnunetv2")
@@ -442,3 +443,10 @@ def test_broken_folders_are_told_apart(root, tmp_path):
     with pytest.raises(am.ModelError, match="leads outside"):
         am.load_model(tmp_path / "evil.zip")
     assert not (tmp_path.parent / "outside.txt").exists()
+
+
+def test_a_map_of_two_folds_can_be_tested(root, case):
+    paths, *_ = case(1)
+    model = am.load_model(root / "Dataset003_Trained")
+    assert len(model.members) == 2
+    check_trust(model, paths, ["randomization"])

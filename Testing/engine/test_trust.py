@@ -45,6 +45,11 @@ def spearman(first, second, inside) -> float:
     return stats.spearmanr(first[inside], second[inside]).statistic
 
 
+def shown_by(maps, inside) -> np.ndarray:
+    """Voxels that are not zero in all maps."""
+    return inside & np.any([values != 0 for values in maps], axis=0)
+
+
 def test_all_tests_are_registered_in_order():
     assert list(am.trust_tests()) == NAMES
 
@@ -96,12 +101,14 @@ def test_the_cascade_is_that_of_networks_drawn_anew(image, method):
     original = report.map.raw
     mask = am.Image(inside_of(image)[None].astype(np.float32), image.affine)
     inside = mask_on_grid(mask, original.grid)
-    for count, row in enumerate(finding.rows, start=1):
-        changed = reinitialized(network, layers[:count], seed=5)
-        other = am.explain(changed, image, method, target=2).raw
-        expected = spearman(original.array[0], other.array[0], inside)
+    changed = [reinitialized(network, layers[:count], seed=5) for count in (1, 2, 3)]
+    others = [am.explain(item, image, method, target=2).raw.array[0] for item in changed]
+    own = original.array[0]
+    inside = shown_by([own, *others], inside)
+    for count, (row, other) in enumerate(zip(finding.rows, others, strict=True), start=1):
+        expected = spearman(own, other, inside)
         assert row["rank correlation"] == pytest.approx(expected, abs=1e-6, nan_ok=True)
-        sizes = spearman(np.abs(original.array[0]), np.abs(other.array[0]), inside)
+        sizes = spearman(np.abs(own), np.abs(other), inside)
         assert row["of absolute values"] == pytest.approx(sizes, abs=1e-6, nan_ok=True)
         assert row["edge map"] == pytest.approx(1)
         assert row["layers"] == count
@@ -115,11 +122,15 @@ def test_the_cascade_over_windows_and_several_networks(image):
     report = am.trust(model, image, "hires_cam", target=target, tests="randomization", blocks=5)
     layers = ["out", "merge", "up", "down", "enc"]
     assert [row["down to layer"] for row in report.findings[0].rows] == layers
-    for count, row in enumerate(report.findings[0].rows, start=1):
+    others = []
+    for count in range(1, 6):
         changed = [reinitialized(net, layers[:count], seed) for seed, net in enumerate(networks)]
         other = replace(model, members=tuple(EagerNetwork(item) for item in changed))
-        found = am.explain(other, image, "hires_cam", "act3", target).raw
-        expected = spearman(report.map.raw.array[0], found.array[0], inside_of(image))
+        others.append(am.explain(other, image, "hires_cam", "act3", target).raw.array[0])
+    own = report.map.raw.array[0]
+    inside = shown_by([own, *others], inside_of(image))
+    for row, other in zip(report.findings[0].rows, others, strict=True):
+        expected = spearman(own, other, inside)
         assert row["rank correlation"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -323,6 +334,23 @@ def test_a_map_that_does_not_ask_the_head_is_unchanged(image):
     assert finding.verdict == "failed"
     assert "After randomizing the last block (out) the map is unchanged (rank correlation 1.00): " \
         "it does not depend on what the network learnt there." in finding.sentence  # fmt: skip
+
+
+def test_what_the_question_rules_out_does_not_count(image):
+    """In front of the last convolution of kernel 1, every map is zero outside of the region."""
+    region = np.zeros(SHAPE)
+    region[2:7, 3:9, 2:9] = 1
+    target = am.RegionTarget(1, region)
+    report = am.trust(seeded(SmallUNet(3)), image, "hires_cam", "act3", target,
+                      tests="randomization")  # fmt: skip
+    assert not report.map.raw.array[0][region == 0].any()
+    everywhere = [row["rank correlation"] for row in report.findings[0].rows]
+    assert max(everywhere) < 0.9
+    point = am.PointTarget(1, ras=(4.0, 3.0, 3.0))
+    report = am.trust(seeded(SmallUNet(3)), image, "hires_cam", "act3", point,
+                      tests="randomization")  # fmt: skip
+    assert report.findings[0].verdict == "not tested"
+    assert "less than 8 voxels" in report.findings[0].reason
 
 
 def test_a_map_of_zeros_is_not_tested(image):

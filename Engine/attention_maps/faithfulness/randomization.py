@@ -12,7 +12,13 @@ import numpy as np
 from attention_maps.errors import LayerError, ModelRunError
 from attention_maps.faithfulness.body import edge_map
 from attention_maps.faithfulness.findings import Curve, Finding, Verdict
-from attention_maps.faithfulness.similarity import Resemblance
+from attention_maps.faithfulness.similarity import (
+    FEWEST_VOXELS,
+    MOST_VOXELS,
+    Resemblance,
+    bounding_box,
+    reduced,
+)
 from attention_maps.faithfulness.thresholds import ALIKE, UNCHANGED
 from attention_maps.faithfulness.weights import Stage, initialize, stages
 from attention_maps.lazy import torch
@@ -85,45 +91,95 @@ def randomization(
     if not found:
         frozen = subject.model.network.kind.startswith("TorchScript")
         why = "its weights are constants of a frozen program" if frozen else "it has none"
-        reason = f"the model has no weights that could be changed: {why}"
-        return Finding("randomization", "Cascading randomization", "not tested",
-                       f"Not tested: {reason}.", reason=reason)  # fmt: skip
+        return _not_tested(f"the model has no weights that could be changed: {why}")
     groups = np.array_split(np.arange(len(found)), min(len(found), _blocks(subject, blocks)))
     split = [[found[number] for number in group] for group in groups]
-    return _finding(_cascade(subject, split), len(found), split[0])
+    box = _box(subject)
+    steps = _compared(subject, split, _cascade(subject, split, box), box)
+    if not steps:
+        return _not_tested(f"maps show less than {FEWEST_VOXELS} voxels, too few to compare")
+    return _finding(steps, len(found), split[0])
 
 
-def _cascade(subject: Subject, blocks: Sequence[Sequence[Stage]]) -> list[Step]:
+def _box(subject: Subject) -> tuple[slice, ...]:
+    """Where maps are compared: of a large map the box around what it shows."""
+    values = subject.map.raw.array[0]
+    return bounding_box(values != 0 if values.size > MOST_VOXELS else np.isfinite(values))
+
+
+def _not_tested(reason: str) -> Finding:
+    return Finding("randomization", "Cascading randomization", "not tested",
+                   f"Not tested: {reason}.", reason=reason)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Map:
+    """A map of a partly random network.
+
+    Args:
+        values: Within the box, averaged over blocks where it is large; NaN where there is no map.
+        edges: Rank correlation of the edge map with the original edge map.
+        to_edges: Rank correlation of the map with the edge map.
+    """
+
+    values: Any
+    edges: float
+    to_edges: float
+
+
+def _cascade(
+    subject: Subject, blocks: Sequence[Sequence[Stage]], box: tuple[slice, ...]
+) -> list[_Map]:
     """The map after each block; the weights are as before afterwards."""
     model = subject.model
     networks = model.members or (model.network,)
-    original = subject.map.raw
-    alike = Resemblance(original.array[0], subject.body_on(original.grid))
     same_edges = Resemblance(subject.edges, subject.body)
-    found: list[Step] = []
+    found: list[_Map] = []
     with model.lock, contextlib.ExitStack() as stack:
         weights = [stack.enter_context(network.changing()) for network in networks]
         draws = [torch.Generator().manual_seed(subject.seed + n) for n in range(len(networks))]
-        done = 0
         for number, block in enumerate(blocks):
             for tensors, generator in zip(weights, draws, strict=True):
                 for stage in block:
                     initialize(stage, tensors, generator)
-            done += len(block)
             report = subject.part(number / len(blocks), (number + 1) / len(blocks))
             passes = subject.passes.again(question=subject.question)
-            edges = edge_map(passes.inputs[0].detach().float().cpu().numpy())
+            edges = same_edges.ranks(edge_map(passes.inputs[0].detach().float().cpu().numpy()))
             raw = _again(subject, passes, report)
-            changed = np.full_like(original.array[0], np.nan) if raw is None else raw.array[0]
-            shown = edges * np.nan if raw is None else subject.placed(raw)
-            found.append(
-                Step(
-                    block[-1].layer, done, alike.ranks(changed), alike.sizes(changed),
-                    alike.structure(changed), same_edges.ranks(edges),
-                    same_edges.ranks(shown),
-                )
-            )  # fmt: skip
+            if raw is None:
+                nothing = np.full_like(subject.map.raw.array[0][box], np.nan)
+                found.append(_Map(reduced(nothing), edges, math.nan))
+            else:
+                near = same_edges.ranks(subject.placed(raw))
+                found.append(_Map(reduced(raw.array[0][box]), edges, near))
     return found
+
+
+def _compared(
+    subject: Subject, blocks: Sequence[Sequence[Stage]], maps: Sequence[_Map],
+    box: tuple[slice, ...],
+) -> list[Step]:  # fmt: skip
+    """Each map against the original, where at least one of them all is not zero.
+
+    What a question about a region rules out is zero for any weights, and says nothing. Empty where
+    too little is left.
+    """
+    raw = subject.map.raw
+    original = reduced(raw.array[0][box])
+    inside = reduced(subject.body_on(raw.grid)[box].astype(np.float32)) >= 0.5
+    shown = np.any([values != 0 for values in (original, *(item.values for item in maps))], axis=0)
+    shown &= inside | (inside.sum() < FEWEST_VOXELS)
+    if shown.sum() < FEWEST_VOXELS:
+        return []
+    alike = Resemblance(original, shown)
+    layers = np.cumsum([len(block) for block in blocks]).tolist()
+    return [
+        Step(
+            block[-1].layer, count, alike.ranks(item.values), alike.sizes(item.values),
+            alike.structure(item.values), item.edges, item.to_edges,
+        )
+        for block, count, item in zip(blocks, layers, maps, strict=True)
+    ]  # fmt: skip
 
 
 def _again(subject: Subject, passes: Any, report: Progress) -> Any:

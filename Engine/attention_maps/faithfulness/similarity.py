@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 MOST_VOXELS = 1 << 21
-FEWEST_VOXELS = 16
+FEWEST_VOXELS = 8
 SSIM_WINDOW = 7
 WHAT = "Testing a map"
 
@@ -87,6 +87,16 @@ def reduced(values: Values, most: int = MOST_VOXELS) -> Values:
     blocks = values[kept].reshape(split)
     mean: Values = blocks.mean(axis=tuple(range(1, 2 * values.ndim, 2)), dtype=np.float32)
     return mean
+
+
+def bounding_box(mask: Mask) -> tuple[slice, ...]:
+    """The smallest part of an array that holds all of a mask, which is not empty."""
+    found = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        at = np.flatnonzero(mask.any(axis=others))
+        found.append(slice(int(at[0]), int(at[-1]) + 1))
+    return tuple(found)
 
 
 class Resemblance:
