@@ -68,16 +68,17 @@ class CaseView:
     provenance: Table | None = None
 
 
-def view_of(case: ReportCase, number: int) -> CaseView:
+def view_of(case: ReportCase, number: int, width: int) -> CaseView:
     """A case with its pictures drawn.
 
     Args:
         case: The case.
         number: From 1 on, for links within the page.
+        width: Pixels of the planes of a map together.
     """
     scan = _scan(case)
     maps = tuple(
-        _map_view(case, index, made, scan if index < MOST_MAPS else None)
+        _map_view(case, index, made, scan if index < MOST_MAPS else None, width)
         for index, made in enumerate(case.maps)
     )
     trust = tuple(trust_view(report) for report in case.trust_reports)
@@ -103,14 +104,14 @@ def heading_of(made: AttentionMap) -> str:
     return f"{made.provenance['method_label']} at {layer}: {made.target}"
 
 
-def _map_view(case: ReportCase, index: int, made: AttentionMap, scan: Any) -> MapView:
+def _map_view(case: ReportCase, index: int, made: AttentionMap, scan: Any, width: int) -> MapView:
     known = made.provenance
     pictures, caption = None, ""
     if scan is not None:
         from attention_maps.report.pictures import draw_map
 
         try:
-            pictures = draw_map(made, scan, case.masks, case.name)
+            pictures = draw_map(made, scan, case.masks, case.name, width)
             caption = f"{pictures.caption} {_reading(made)}"
         except AttentionMapsError as error:
             logger.warning("No picture of %s: %s", case.name, error)

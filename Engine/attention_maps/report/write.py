@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 PAGES = (".html", ".htm")
+WIDTHS = ((4, 1440), (10, 1080), (float("inf"), 840))  # pixels of each up to so many maps
 MOST_IN_FULL = 8  # cases; of more there is a summary, which can still be sent by mail
 
 
@@ -81,7 +82,9 @@ def _write_page(path: Path, cases: list[ReportCase], title: str | None) -> Path:
 
     rows = [row for case in cases for row in score_rows(case)]
     full = cases if len(cases) <= MOST_IN_FULL else []
-    views = [view_of(case, number) for number, case in enumerate(full, start=1)]
+    maps = sum(len(case.maps) for case in full)
+    width = next(pixels for most, pixels in WIDTHS if maps <= most)
+    views = [view_of(case, number, width) for number, case in enumerate(full, start=1)]
     summary = _summary(cases, rows, len(full) == 0) if len(cases) > 1 else None
     known = metrics_in(rows)
     for case in cases:
