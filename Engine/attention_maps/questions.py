@@ -124,7 +124,7 @@ class Question:
         where = self.terms[0].where if self.terms else None
         if where is None:
             return None
-        return 1 if isinstance(where, tuple) else int(where.sum())
+        return 1 if isinstance(where, tuple) else int(where.count_nonzero())
 
 
 def _everywhere(voxel: tuple[int, ...]) -> Any:

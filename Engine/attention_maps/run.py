@@ -125,7 +125,7 @@ class Run:
                 f"holds NaN or Inf ({model.dtype}); run the network in float32, or choose "
                 "another layer."
             )
-        if not item.signed:
+        if not item.signed and raw.array.min() < 0:  # else a copy would be for nothing
             raw = Image(np.maximum(raw.array, 0), raw.affine)
         defaults = {key: option.default for key, option in item.options.items()}
         provenance = describe(

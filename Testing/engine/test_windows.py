@@ -1,5 +1,6 @@
 """Whole volumes under windows, against autograd through MONAI's own stitched inference."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -228,11 +229,25 @@ def test_evidence_is_the_same_whether_it_is_kept_or_made_again(monkeypatch):
     spec = {"patch_size": PATCH}
     names = ["grad_cam", "x_grad_cam", "eigen_cam", "hires_cam"]
     kept = am.explain(net, image, names, "last", 1, spec=spec)
-    for room in (0.0, 18 * 5 * 480 * 4 * 1.5):
+    for share in (0.0, 0.4, 1.5):
+        room = share * 18 * 5 * 480 * 4
         monkeypatch.setattr(passes, "room_for_activations", lambda *_, room=room: room)
         again = am.explain(net, image, names, "last", 1, spec=spec)
         for one, other in zip(kept, again, strict=True):
             np.testing.assert_array_equal(one.raw.array, other.raw.array)
+
+
+@pytest.mark.parametrize(("windows", "runs"), [(0, 36), (7, 29), (18, 18)])
+def test_as_many_windows_are_kept_as_there_is_room_for(monkeypatch, windows, runs):
+    net = Net()
+    session = am.Explainer(net, image_of(), spec={"patch_size": PATCH})
+    session.answer()
+    size = math.prod(next(i.shape for i in session.geometry().infos if i.name == "last")) * 4
+    monkeypatch.setattr(passes, "room_for_activations", lambda *_: windows * size)
+    count = []
+    net.first.register_forward_hook(lambda *_: count.append(1))
+    session.explain(layer="last", target=lambda logits: logits[:, 1].flatten(1).sum(1))
+    assert len(count) == runs
 
 
 @pytest.mark.parametrize("at_once", [2, 4, 5])
@@ -322,6 +337,19 @@ def test_a_region_limits_what_is_run():
     np.testing.assert_array_equal(same.answer().logits[0], there)
 
 
+@pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "x_grad_cam", "saliency"])
+def test_a_question_within_a_region_has_the_same_map(method):
+    """Windows that are left out count like those that do not meet the question."""
+    net, image = Net(), image_of()
+    how = {"patch_size": PATCH, "sliding_window": {"overlap": 0.5, "blending": "gaussian"}}
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2:4, 2, 1] = 1
+    asked = {"target": am.RegionTarget(1, mask), "method": method, "layer": "last"}
+    whole = am.Explainer(net, image, spec=how).explain(**asked)
+    near = am.Explainer(net, image, spec=how, region=mask).explain(**asked)
+    np.testing.assert_allclose(near.image.array, whole.image.array, rtol=1e-5, atol=1e-8)
+
+
 def flipped(size) -> np.ndarray:
     """Index of an axis that runs the other way."""
     matrix = np.diag([-1.0, 1, 1, 1])
@@ -388,6 +416,18 @@ def test_progress_counts_windows_and_cancels():
     assert any("window 3 of 18" in message for _, message in said)
     fractions = [fraction for fraction, _ in said]
     assert fractions == sorted(fractions)
+
+
+def test_progress_advances_with_the_windows():
+    """Also where they are quick."""
+    said = {}
+    session = am.Explainer(Net(), image_of(), spec={"patch_size": PATCH})
+    session.explain(layer="last", progress=lambda at, message: said.setdefault(message, at))
+    at = [said[f"Following the answer back: window {number} of 18"] for number in range(1, 19)]
+    steps = np.diff(at)
+    assert at[0] >= 0.4
+    assert at[-1] > 0.9
+    assert steps.min() > 0.5 * steps.max()
 
 
 def test_mirroring_along_an_axis_that_is_not_there():

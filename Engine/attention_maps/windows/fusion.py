@@ -59,15 +59,20 @@ def fuse(
             after(done)
     if not sums:
         raise ValueError("Expected at least one view.")
-    output = sum(fusion.result() for fusion in sums.values()) / len(sums)
-    return Fused(output, activation)  # type: ignore[arg-type]
+    first, *others = sums.values()
+    output = first.result()
+    for fusion in others:  # in place: volumes of all classes are large
+        output += fusion.result()
+    return Fused(output.div_(len(sums)), activation)
 
 
-def network_weights(plan: Plan, like: torch.Tensor) -> torch.Tensor:
-    """(*shape) sum of the weights of all windows at each voxel of the volume."""
+def network_weights(
+    plan: Plan, like: torch.Tensor, starts: Sequence[tuple[int, ...]]
+) -> torch.Tensor:
+    """(*shape) sum of the weights of windows at each voxel of the volume."""
     total = like.new_zeros(plan.shape)
     weights = plan.weights.to(like)
-    for start in plan.starts:
+    for start in starts:
         plan.add(total, start, weights)
     return total.masked_fill_(total == 0, 1)  # where no window lies
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from attention_maps.windows.plan import Plan
 
 # Small runs may take this much, larger ones this much more than the plain prediction.
-SMALL_RUN = 4 * 2**30
-LARGER_BY = 0.35
+SMALL_RUN = 2 * 2**30
+LARGER_BY = 0.15
 WORST_SHARE_OF_FREE = 0.5
 BACKWARD = 0.6  # of a forward pass, from the answer to a layer halfway
 LIVE_LAYERS = 4  # outputs of the largest layer that a forward pass holds at once
@@ -59,14 +59,15 @@ def estimate(
     views = len(plan.views(plan.starts))
     plain = plain_bytes(model, plan, inputs, geometry)
     kept = kept_bytes(model, plan, geometry, names, views)
-    keeps = kept <= room_for_activations(model, plan, inputs, geometry)
+    room = room_for_activations(model, plan, inputs, geometry)
+    again = max(0.0, 1 - room / kept) if kept else 0.0  # share of the windows, made once more
     graph = sum(math.prod(info.shape) for info in geometry.infos) * model.dtype.itemsize / 2
-    passes = 1 + (1 + BACKWARD) + (0 if keeps else 1)
+    passes = 1 + (1 + BACKWARD) + again
     return Estimate(
         views,
-        plain + graph + (kept if keeps else 0),
+        plain + graph + min(kept, room),
         None if seconds is None else seconds * views * passes,
-        keeps,
+        kept <= room,
     )
 
 

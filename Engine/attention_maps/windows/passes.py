@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -76,11 +77,20 @@ class Windows:
 
     @property
     def weight(self) -> torch.Tensor:
-        """(*shape) sum of the weights of all windows."""
+        """(*shape) sum of the weights of the windows that are run."""
         if self._weight is None:
-            dtype = torch.promote_types(self.model.dtype, torch.float32)
-            self._weight = network_weights(self.plan, torch.zeros((), dtype=dtype))
+            self._weight = self._weights_of(self.plan.starts)
         return self._weight
+
+    def _weights_of(self, starts: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        dtype = torch.promote_types(self.model.dtype, torch.float32)
+        return network_weights(self.plan, torch.zeros((), dtype=dtype), starts)
+
+    @cached_property
+    def whole_weight(self) -> torch.Tensor:
+        """The same of all windows, also of those that a region leaves out."""
+        everywhere = self.plan.tiling.starts
+        return self.weight if self.plan.starts == everywhere else self._weights_of(everywhere)
 
     def _sample(self) -> torch.Tensor:
         """(1, C, *patch) of the first window."""
@@ -157,8 +167,8 @@ class Windows:
         room = room_for_activations(self.model, self.plan, self.inputs, geometry)
         simple = not any(layout.parts for layout in layouts.values())
         walk = Walk(
-            self.looks(report, batch_size if simple else 1), self.inputs, self.weight, views, seeds,
-            layouts, elements, room, report,
+            self.looks(report, batch_size if simple else 1), self.inputs, self.whole_weight, views,
+            seeds, layouts, elements, room, report,
         )  # fmt: skip
         return WindowQuestion(self, walk, seeds, question, report, share, batch_size)
 
@@ -227,7 +237,7 @@ class WindowQuestion:
             total.add_(drawn)
         if method.stitch == "blend":
             total /= self._passes.plan.members
-        return self._image(total)
+        return self._image(total if method.signed else total.relu_())
 
     def _member_map(
         self, method: Method, options: Mapping[str, Any], layer: str, member: int

@@ -57,11 +57,9 @@ class Walk:
         self._inputs = inputs
         self._seeds = seeds
         self._report = report
-        each = (
-            sum(elements[name] for name in layouts) * looks.model.dtype.itemsize * len(self.views)
-        )
-        self.keeps_activations = each <= room
-        self.keeps_gradients = 2 * each <= room
+        each = sum(elements[name] for name in layouts) * looks.model.dtype.itemsize
+        self._views_to_keep = int(room // max(1, each))
+        self.keeps_gradients = 2 * each * len(self.views) <= room
         self._kept: dict[tuple[View, str], torch.Tensor] = {}
         self._kept_gradients: dict[tuple[View, str], torch.Tensor] = {}
 
@@ -88,26 +86,36 @@ class Walk:
         return key in self._kept and (not gradients or key in self._kept_gradients)
 
     def _make(self, layer: str, views: Sequence[View], *, gradients: bool) -> Iterator[Look]:
-        """Run views; all layers at once where they are kept."""
-        names = list(self.layouts) if self.keeps_activations else [layer]
-        what = "Following the answer back" if gradients else "Looking again"
+        """Run views, and keep all layers of as many as there is room for."""
+        begin, number = self._report.fraction, 0
+        kept = len({view for view, _ in self._kept})
+        count = min(len(views), max(0, self._views_to_keep - kept))
         seed = self._seeds.of if gradients else None
-        self._say(what, 1, len(views), gradients)
-        looks = self._looks.over(self._inputs, views, names=names, seed=seed)
-        for number, look in enumerate(looks, start=2):
-            for name in names if self.keeps_activations else ():
-                self._kept[look.view, name] = look.activations[name]
-                if self.keeps_gradients and gradients:
-                    self._kept_gradients[look.view, name] = look.gradients[name]
-            yield look
-            if number <= len(views):
-                self._say(what, number, len(views), gradients)
+        self._say(begin, number, len(views), gradients)
+        for part, names in ((views[:count], list(self.layouts)), (views[count:], [layer])):
+            for look in self._looks.over(self._inputs, part, names=names, seed=seed):
+                if number < count:
+                    self._keep(look, names, gradients)
+                yield look
+                number += 1
+                self._say(begin, number, len(views), gradients)
 
-    def _say(self, what: str, number: int, count: int, gradients: bool) -> None:
+    def _keep(self, look: Look, names: Sequence[str], gradients: bool) -> None:
+        for name in names:
+            self._kept[look.view, name] = look.activations[name]
+            if self.keeps_gradients and gradients:
+                self._kept_gradients[look.view, name] = look.gradients[name]
+
+    def _say(self, begin: float, done: int, count: int, gradients: bool) -> None:
+        """Begin the next window; where windows are looked at again that takes a share, too."""
+        if done == count:
+            return
+        what = "Following the answer back" if gradients else "Looking again"
+        share = 1.0 if self._views_to_keep >= len(self.views) else 0.7
+        step = share * max(0.0, 0.98 - begin) / max(1, count)
         operators = self._looks.model.operators * (3 if gradients else 1)
-        start = self._report.fraction
-        end = start + (0.98 - start) / max(1, count - number + 1)
-        self._report.stage(f"{what}: window {number} of {count}", start, end, operators)
+        start = begin + step * done
+        self._report.stage(f"{what}: window {done + 1} of {count}", start, start + step, operators)
 
 
 class WindowEvidence(Evidence):
@@ -134,9 +142,9 @@ class WindowEvidence(Evidence):
 
     @property
     def voxels(self) -> int:
-        """Number of feature voxels in all windows."""
+        """Number of feature voxels in all windows, also in those that a region leaves out."""
         plan = self._walk.plan
-        views = len(plan.starts) * len(plan.mirrorings)
+        views = len(plan.tiling.starts) * len(plan.mirrorings)
         return views * math.prod(self._layout.grid)
 
     @property
