@@ -134,6 +134,8 @@ def _draw_box(axes: Any, place: int, values: Sequence[float]) -> None:
     axes.plot([middle, middle], [place - 0.25, place + 0.25], color=color, lw=2.4)
     order = np.argsort(values, kind="stable")
     aside = np.empty(len(values))
-    aside[order] = (np.arange(len(values)) * 0.618) % 1 * 0.36 - 0.18  # spread, the same each time
+    aside[order] = (
+        (np.arange(len(values)) + 0.809) * 0.618
+    ) % 1 * 0.36 - 0.18  # spread, the same each time
     alpha = 0.65 if len(values) <= FEW_POINTS else 0.3
     axes.plot(values, place + aside, "o", color=INK, ms=4, alpha=alpha, mec="none")
