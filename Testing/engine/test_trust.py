@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 from dataclasses import replace
 
 import captum.metrics
@@ -19,6 +20,7 @@ from attention_maps.faithfulness.orders import random_like, steps_of
 from attention_maps.models.eager import EagerNetwork
 from attention_maps.registry import find_trust_test, trust_test, trust_tests
 from attention_maps.resampling import mask_on_grid
+from documents import ROOT
 from networks import TinyClassifier, TinyUNet, as_torchscript, through_file
 from networks import seeded as seeded_network
 from tiny_networks import FlatClassifier, PooledClassifier, SmallUNet, picture, seeded
@@ -492,6 +494,17 @@ def test_weights_come_back_whatever_ends_the_test(kind, ending, even, tmp_path, 
     assert bits(state) == before
 
 
+def test_it_works_in_inference_mode(even):
+    network = seeded(TinyUNet(3))
+    before = bits(network.state_dict)
+    expected = am.trust(network, even, tests="randomization").findings[0].figures
+    with torch.inference_mode():
+        found = am.trust(network, even, tests="randomization").findings[0].figures
+    assert found == expected
+    assert bits(network.state_dict) == before
+    network(torch.from_numpy(even.array)[None]).sum().backward()
+
+
 def test_the_module_is_left_as_it_was(even):
     network = seeded(TinyUNet(3)).train()
     network.encoder[0].weight.requires_grad_(False)
@@ -590,3 +603,21 @@ def test_a_new_test_is_one_function(image, monkeypatch):
 
     report = am.trust(seeded(PooledClassifier(3)), image, tests="size")
     assert report.findings[0].figures["sum"] == pytest.approx(float(report.map.raw.array.sum()))
+
+
+def test_the_page_on_trust_names_tests_options_and_limits():
+    text = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", text, re.MULTILINE))
+    options = {name: option for item in am.trust_tests().values()
+               for name, option in item.options.items()}  # fmt: skip
+    assert set(listed) == {*NAMES, *options}
+    for name, option in options.items():
+        row = re.search(rf"^\| `{name}` \| .+? \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
+        if option.default == 0:  # 0 for 8, or 4 over windows
+            said = re.search(r"0 for (\d+), or (\d+) over windows", option.help)
+            assert row.groups() == said.groups()
+        else:
+            assert [float(value) for value in row.groups()] == [option.default] * 2
+    limits = [value for name, value in vars(thresholds).items() if name.isupper()]
+    for value in limits:
+        assert f"{value:g}" in text or f"{100 * value:g} %" in text

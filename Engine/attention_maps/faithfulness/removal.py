@@ -116,8 +116,12 @@ def _tested(subject: Subject, test: str, steps: int, controls: int, blur: float)
 
     def orders() -> list[Steps]:
         values, body = subject.placed(subject.map.raw), subject.body & probe.reach().numpy()
-        maps = [values, *(random_like(values, subject.seed + 1 + n) for n in range(controls))]
-        return [steps_of(item, body, fractions, subject.seed) for item in maps]
+        found = []
+        for number in range(1 + controls):
+            subject.report.stage(f"Ordering voxels: map {number + 1} of {1 + controls}", 0, 0, 1)
+            made = values if number == 0 else random_like(values, subject.seed + number)
+            found.append(steps_of(made, body, fractions, subject.seed))
+        return found
 
     def baselines() -> dict[str, Array]:
         mean = mean_of_tissue(subject.array, subject.tissue)
