@@ -111,15 +111,16 @@ def evaluate(
         pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold, **(options or {})))
         for pair in comparisons(maps, segmentationNode, ids)
     ]
-    return addMetrics(rows, maps, segmentationNode)
+    return addMetrics(rows, maps, segmentationNode, threshold)
 
 
-def addMetrics(rows, mapNodes, segmentationNode):
+def addMetrics(rows, mapNodes, segmentationNode, threshold):
     """Add the table of rows that were measured, named after the map where there is only one."""
     title = "Attention maps | metrics"
     if len(mapNodes) == 1:
         title = f"{LayerSequence.nameOf(mapNodes[0])} | metrics"
-    return MetricsTable.addTable(rows, mapNodes[0] if mapNodes else segmentationNode, title)
+    beside = mapNodes[0] if mapNodes else segmentationNode
+    return MetricsTable.addTable(rows, beside, title, threshold)
 
 
 @dataclass(frozen=True)

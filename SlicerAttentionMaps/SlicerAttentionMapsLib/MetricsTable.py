@@ -51,8 +51,14 @@ def remarkOf(reasons: dict[str, str]) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in metrics.items())
 
 
-def addTable(rows: list[Row], besideNode, title: str):
+def addTable(rows: list[Row], besideNode, title: str, threshold):
     """Add a table node in the folder of another node.
+
+    Args:
+        rows: of the table.
+        besideNode: a node in that folder.
+        title: name of the node.
+        threshold: that the metrics were asked with.
 
     Raises:
         MethodError: If there is no row.
@@ -71,7 +77,8 @@ def addTable(rows: list[Row], besideNode, title: str):
     if any(row.remark for row in rows):
         columns.append(Column(REMARKS, tuple(row.remark for row in rows)))
     node = Tables.addTable(columns, besideNode, title, Tables.METRICS)
-    Attached.attach(node, {"scores": [_plain(row) for row in rows if row.scores is not None]})
+    scores = [_plain(row) for row in rows if row.scores is not None]
+    Attached.attach(node, {"scores": scores, "threshold": threshold})
     return node
 
 

@@ -46,6 +46,7 @@ def _caseOf(scanNode, mapNodes: list, masks: dict):
         _lastOf(tables, Tables.SWEEP, ResultNodes.SCAN_ROLE, scanNode),
         _lastOf(tables, Tables.SPOTS, Tables.MAP_ROLE, first).get("hot_spots", []),
         _lastOf(tables, Tables.STRUCTURES, Tables.MAP_ROLE, first).get("evidence", []),
+        _thresholdOf(tables),
     )
 
 
@@ -58,6 +59,12 @@ def _scoresOf(mapNode, tables: list, masks: dict) -> dict:
         row["segment"]: {key: row[key] for key in ("values", "reasons", "threshold", "voxels")}
         for row in rows
     }
+
+
+def _thresholdOf(tables: list) -> str | float:
+    """Return the threshold of the last metrics."""
+    found = [Attached.attached(table).get("threshold") for table in tables]
+    return next((item for item in reversed(found) if item is not None), "otsu")
 
 
 def _trustOf(mapNode, tables: list) -> list:

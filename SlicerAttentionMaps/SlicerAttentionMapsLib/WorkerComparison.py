@@ -81,7 +81,9 @@ class WorkerComparison:
         yield
         self._refuseWhatIsGone()
         with removeNewNodesOnError(self._segmentation.GetScene()):
-            return MapAnalysis.addMetrics(self._rows, self._maps, self._segmentation)
+            return MapAnalysis.addMetrics(
+                self._rows, self._maps, self._segmentation, self._threshold
+            )
 
 
 def refuseWhatIsGone(nodes) -> None:

@@ -388,20 +388,29 @@ def test_a_saved_scene_keeps_all_of_it(scene, logic, scan, names, tmp_path):
 def test_a_report_holds_what_was_measured(logic, scan, names, tmp_path):
     truth, _ = addTruth(scan)
     overlay = logic.explain(scan, names, layer="features", method="hires_cam", target="tumor")
-    logic.evaluate(overlay, truth, [truth.GetSegmentation().GetNthSegmentID(n) for n in (0, 1)])
+    both = [truth.GetSegmentation().GetNthSegmentID(n) for n in (0, 1)]
+    logic.evaluate(overlay, truth, both, threshold="quantile:0.9")
     logic.structures(overlay, truth)
     logic.hotSpots(overlay, 0.5)
     logic.sweep(scan, names, "tumor", methods=["hires_cam"])
     logic.trust(overlay, ["deletion"])
     logic.saveReport(tmp_path / "case.html", [overlay], truth, title="One case")
     page = (tmp_path / "case.html").read_text(encoding="utf-8")
-    for words in ("One case", "Scan", "here", "Deletion", "Hot spots", "data:image/"):
+    for words in (
+        "One case",
+        "Scan",
+        "here",
+        "Deletion",
+        "Hot spots",
+        "quantile:0.9",
+        "data:image/",
+    ):
         assert words in page, words
     logic.saveReport(tmp_path / "case.xlsx", [overlay], truth)
     assert (tmp_path / "case.xlsx").stat().st_size > 4000
     logic.saveReport(tmp_path / "case.json", [overlay], truth)
     written = json.loads((tmp_path / "case.json").read_text(encoding="utf-8"))
-    table = am.evaluate(shownOf(overlay), masksOf(truth)["here"], ["dice"])
+    table = am.evaluate(shownOf(overlay), masksOf(truth)["here"], ["dice"], "quantile:0.9")
     rows = [row for row in written["scores"] if row["label"] == "here"]
     assert rows[0]["dice"] == pytest.approx(table["dice"], rel=1e-6)
     with pytest.raises(am.ImageError, match="ends in"):

@@ -197,7 +197,7 @@ def _to_report(case: KeptCase, folder: SharedFolder) -> messages.CaseToReport:
     image = folder.share_image(case.image.array, case.image.affine)
     return messages.CaseToReport(
         case.name, image, maps, _named(case.masks, folder), dict(case.sweep),
-        list(case.hot_spots), list(case.evidence),
+        list(case.hot_spots), list(case.evidence), case.threshold,
     )  # fmt: skip
 
 

@@ -155,6 +155,7 @@ class CaseToReport:
         sweep: A sweep.
         hot_spots: Of the first map.
         evidence: Of the first map.
+        threshold: That the scores were asked with.
     """
 
     name: str
@@ -164,6 +165,7 @@ class CaseToReport:
     sweep: dict[str, Any] = field(default_factory=dict)
     hot_spots: Any = ()
     evidence: Any = ()
+    threshold: str | float = "otsu"
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def write(message: Report, fetch: Fetch) -> dict[str, Any]:
             fetch(case.image),
             [KeptMap(fetch(m.image), m.provenance, m.scores, m.trust) for m in case.maps],
             _masks(case.masks, fetch), case.sweep, case.hot_spots, case.evidence,
+            case.threshold,
         )
         for case in message.cases
     ]  # fmt: skip

@@ -47,6 +47,7 @@ class KeptCase:
         sweep: A sweep as a dict; empty for none.
         hot_spots: Of the first map, as dicts.
         evidence: Of the first map, as dicts.
+        threshold: That the scores were asked with.
     """
 
     name: str
@@ -56,6 +57,7 @@ class KeptCase:
     sweep: Mapping[str, Any] = field(default_factory=dict)
     hot_spots: Sequence[Mapping[str, Any]] = ()
     evidence: Sequence[Mapping[str, Any]] = ()
+    threshold: str | float = "otsu"
 
 
 def report_case(kept: KeptCase) -> ReportCase:
@@ -77,6 +79,7 @@ def report_case(kept: KeptCase) -> ReportCase:
         sweep=Sweep.from_dict(dict(kept.sweep)) if kept.sweep else None,
         hot_spots=measured_of({"hot_spots": _with_numbers(kept.hot_spots)}),
         evidence=measured_of({"evidence": _with_numbers(kept.evidence)}),
+        threshold=kept.threshold,
     )  # fmt: skip
 
 
