@@ -180,6 +180,8 @@ def _describe(path: str, problems: list[ErrorDetails], owner: type[Checked]) -> 
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         return f"{prefix}there is no such field; {closest(name, list(owner.model_fields))}"
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        return f"{prefix}is missing; the list is too short, got {_shortened(first['input'])}"
     if first["type"] == "missing":
         meaning = owner.model_fields[str(first["loc"][-1])].description
         return f"{prefix}is missing; expected: {meaning}"

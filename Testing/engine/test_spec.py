@@ -219,6 +219,10 @@ BAD_FIELDS = {
         {"slices": {}, "patch_size": [8, 8, 8]},
         ["two numbers, rows and columns", "[8, 8, 8]"],
     ),
+    "slices with rows alone": (
+        {"slices": {"size": [8]}},
+        ["slices.size[1]", "is missing", "too short", "[8]"],
+    ),
     "slices of two sizes": (
         {"slices": {"size": [8, 8]}, "spacing": [1, 1, 1]},
         ["'slices.size' without 'spacing'"],
