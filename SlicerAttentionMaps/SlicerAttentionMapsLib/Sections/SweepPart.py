@@ -98,7 +98,6 @@ class SweepPart:
         panel, state = self._panel, self._panel.state()
         if problem(state):
             return
-        panel.sections.input.choose(state)
         target = panel.sections.question.question()
         parameters, sweep = panel.parameters, state.compare.sweep
         layers = "all"
@@ -107,6 +106,7 @@ class SweepPart:
         truth = parameters.truthNode
 
         def ask(**listeners):
+            panel.sections.input.choose(state)
             return panel.worker.sweep(
                 target,
                 truth,

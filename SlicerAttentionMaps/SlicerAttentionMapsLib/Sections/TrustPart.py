@@ -97,12 +97,12 @@ class TrustPart:
         panel, state = self._panel, self._panel.state()
         if TrustPanel.problem(state):
             return
-        panel.sections.input.choose(state)
         mapNode = panel.sections.result.currentMap()
         record = QuestionRecord.of(mapNode)
         tests = [row.key for row in state.compare.trust.tests if row.checked]
 
         def ask(**listeners):
+            panel.sections.input.choose(state)
             return panel.worker.trust(mapNode, record, tests, **listeners)
 
         self._section.measure.start(TRUST, ask, self._section.tableMade)
