@@ -355,6 +355,21 @@ def test_what_the_question_rules_out_does_not_count(image):
     assert "less than 8 voxels" in report.findings[0].reason
 
 
+def test_random_networks_that_overflow_are_not_judged(image, monkeypatch):
+    monkeypatch.setattr("attention_maps.faithfulness.randomization.initialize", explode)
+    network = seeded(SmallUNet(3))
+    before = bits(network.state_dict)
+    finding = am.trust(network, image, "hires_cam", tests="randomization").findings[0]
+    assert finding.verdict == "not tested"
+    assert "NaN or Inf after out" in finding.reason
+    assert bits(network.state_dict) == before
+
+
+def explode(stage, tensors, generator):
+    for name in stage.tensors:
+        tensors[name].fill_(torch.inf)
+
+
 def test_a_map_of_zeros_is_not_tested(image):
     class Silent(nn.Module):
         def __init__(self):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from attention_maps.errors import LayerError, ModelRunError
+from attention_maps.errors import ModelRunError
 from attention_maps.faithfulness.body import edge_map
 from attention_maps.faithfulness.findings import Curve, Finding, Verdict
 from attention_maps.faithfulness.similarity import (
@@ -117,7 +117,7 @@ class _Map:
     """A map of a partly random network.
 
     Args:
-        values: Within the box, averaged over blocks where it is large; NaN where there is no map.
+        values: Within the box, averaged over blocks where it is large.
         edges: Rank correlation of the edge map with the original edge map.
         to_edges: Rank correlation of the map with the edge map.
     """
@@ -145,13 +145,14 @@ def _cascade(
             report = subject.part(number / len(blocks), (number + 1) / len(blocks))
             passes = subject.passes.again(question=subject.question)
             edges = same_edges.ranks(edge_map(passes.inputs[0].detach().float().cpu().numpy()))
-            raw = _again(subject, passes, report)
-            if raw is None:
-                nothing = np.full_like(subject.map.raw.array[0][box], np.nan)
-                found.append(_Map(reduced(nothing), edges, math.nan))
-            else:
-                near = same_edges.ranks(subject.placed(raw))
-                found.append(_Map(reduced(raw.array[0][box]), edges, near))
+            raw = subject.explain(report, passes=passes)
+            if not np.isfinite(raw.array).all():
+                raise ModelRunError(
+                    "Expected finite numbers of the network with random weights, got NaN or Inf "
+                    f"after {block[-1].layer}; run it in float32."
+                )
+            near = same_edges.ranks(subject.placed(raw))
+            found.append(_Map(reduced(raw.array[0][box]), edges, near))
     return found
 
 
@@ -180,15 +181,6 @@ def _compared(
         )
         for block, count, item in zip(blocks, layers, maps, strict=True)
     ]  # fmt: skip
-
-
-def _again(subject: Subject, passes: Any, report: Progress) -> Any:
-    """The map of a random network; None where its numbers overflow or no gradient is left."""
-    try:
-        made = subject.explain(report, passes=passes)
-    except (LayerError, ModelRunError):
-        return None
-    return made if np.isfinite(made.array).all() else None
 
 
 def _finding(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> Finding:
