@@ -207,10 +207,12 @@ class Tour:
         self.person.choose(self.ui.compareThresholdComboBox, "share")
         self.ui.spotsMostSpinBox.setValue(3)
         self.person.measure(self.ui.structuresButton, 120.0)
-        self.person.measure(self.ui.spotsButton, 120.0)
+        table = self.person.measure(self.ui.spotsButton, 120.0)
         self.box("panel_spots", "spotsBox")
         self.look(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         self.pictures.take("views_spots", self.views())
+        for box in self.person.panel.logic.boxesOf(table):
+            box.SetDisplayVisibility(False)  # not in the pictures that follow
         self.person.choose(self.ui.compareThresholdComboBox, "otsu")
 
     def sweep(self) -> None:
