@@ -108,11 +108,9 @@ class TrustActions:
         asked = MapTargets.question(
             target, volumes[0], axes=axes, className=className, component=component
         )
-        masks = None
-        if segmentationNode is not None:
-            masks = StructureTable.masksOf(segmentationNode, segmentIDs)
+        masks = StructureTable.masksFor(volumes[0], axes, segmentationNode, segmentIDs)
         found = sweep(
-            kept.explainer, mask=masks, layers=layers, methods=methods, metrics=metrics,
+            kept.explainer, mask=masks or None, layers=layers, methods=methods, metrics=metrics,
             target=MapTargets.engineTarget(asked), threshold=threshold, progress=progress,
             **ofMethods,
         )  # fmt: skip

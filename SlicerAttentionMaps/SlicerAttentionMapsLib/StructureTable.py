@@ -30,6 +30,24 @@ def masksOf(segmentationNode, segmentIds=None) -> dict:
     return found
 
 
+def masksFor(volumeNode, axes: int | None, segmentationNode, segmentIds=None) -> dict:
+    """Return the masks of segments as a network with so many spatial axes sees the volume.
+
+    Args:
+        volumeNode: the volume that is explained.
+        axes: 2 for a network of pictures.
+        segmentationNode: holds the segments; None for no masks.
+        segmentIds: of those that count; None for all.
+    """
+    if segmentationNode is None:
+        return {}
+    masks = masksOf(segmentationNode, segmentIds)
+    isPicture = axes == 2 and 1 in volumeNode.GetImageData().GetDimensions()
+    if not isPicture:
+        return masks
+    return {name: VolumeBridge.maskOnPicture(mask, volumeNode) for name, mask in masks.items()}
+
+
 def imageOf(mapNode):
     """Return the layer that a map shows as an Image (1, i, j, k) in the world, without a copy."""
     ensureEngine()

@@ -118,14 +118,13 @@ class WorkerMeasures(WorkerLine):
         def send() -> None:
             asked = targetFor(question.subject, question.model, target, className, component)
             record = question.subject.record(asked)
-            masks = {}
-            if segmentationNode is not None:
-                masks = StructureTable.masksOf(segmentationNode, segmentIds)
+            scan, axes = question.subject.scanNode, question.model["spatial_dims"]
+            masks = StructureTable.masksFor(scan, axes, segmentationNode, segmentIds)
 
             def make(rows, scanNode):
                 return SweepTable.addTable(rows, scanNode, record)
 
-            add = self._adding(question, question.subject.scanNode, make)
+            add = self._adding(question, scan, make)
             request = self._client.sweep(
                 masks, layers=layers, methods=methods, metrics=metrics, target=asked,
                 threshold=threshold, options=options, on_progress=question.report,

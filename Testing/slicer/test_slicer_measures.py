@@ -224,6 +224,27 @@ def test_a_sweep_knows_its_best_and_shows_it(scene, logic, scan, names):
         logic.best(logic.structures(overlay, truth), "iou")
 
 
+def test_pictures_are_swept_and_tested_too(scene, logic, session, tmp_path):
+    flat = saveNetwork(tmp_path / "flat.pt", dimensions=2)
+    picture = addVolume(scene, spot((12, 4, 0), (20, 18, 1)), PLACES["nested"], "Picture")
+    labels = np.zeros((20, 18, 1), np.uint8)
+    labels[11:14, 3:6] = 1
+    truth = VolumeBridge.segmentationFromLabels(labels.T, picture, "T", [(1, "a", (1, 0, 0))])
+    asked = {"methods": ["hires_cam"], "metrics": ["energy_inside", "dice"]}
+    table = logic.sweep(picture, flat, 2, segmentationNode=truth, **asked)
+    rows = Tables.rowsOf(table)
+    assert max(row["Energy inside"] for row in rows) == pytest.approx(1.0)
+    session.choose([picture], flat)
+    mine = finish(session, session.sweep(2, truth, **asked))
+    assert mine.error is None, mine.error
+    for one, other in zip(Tables.rowsOf(mine.result), rows, strict=True):
+        assert one == pytest.approx(other, nan_ok=True)
+    overlay = logic.showBest(table, "energy_inside")
+    assert logic.findings(logic.trust(overlay, ["deletion"]))[0]["test"] == "deletion"
+    assert logic.hotSpots(overlay, 0.5).GetNumberOfRows() == 1
+    logic.saveReport(tmp_path / "picture.html", [overlay], truth)
+
+
 def test_a_heat_map_is_a_picture(logic, scan, names, tmp_path):
     table = logic.sweep(scan, names, "tumor", methods=["grad_cam", "hires_cam"])
     logic.heatMap(table, "entropy", tmp_path / "map.png")
