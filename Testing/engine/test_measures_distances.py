@@ -164,6 +164,21 @@ def test_a_line_of_voxels_in_a_distance_map(monkeypatch):
     np.testing.assert_allclose(distances(second, first), 0.7 * np.arange(2, 9), rtol=1e-6)
 
 
+def test_exact_far_from_the_first_voxel():
+    """A step of 0.3123 mm between 100 and 200 mm, where float32 knows no hundred-thousandths."""
+    grid = am.Grid((600, 40, 4), np.diag([0.3123, 0.7, 2, 1]))
+    attended, mask = np.zeros((2, *grid.shape), bool)
+    attended[350:, :, 1], mask[351:, :, 1], mask[0, 0] = True, True, True
+    found = am.evaluate(am.Image(attended[None], grid.affine), mask, SURFACES, 0.5)
+    edges = face_surface(attended), face_surface(mask)
+    forth, back = brute(grid, *edges), brute(grid, *edges[::-1])
+    expected = max(np.quantile(forth, 0.95), np.quantile(back, 0.95))
+    assert found["hausdorff_distance_95"] == pytest.approx(expected, rel=1e-12)
+    assert found["hausdorff_distance"] == pytest.approx(max(forth.max(), back.max()), rel=1e-12)
+    mean = np.concatenate([forth, back]).mean()
+    assert found["mean_surface_distance"] == pytest.approx(mean, rel=1e-12)
+
+
 def test_scipys_distance_map():
     image, mask = case("straight")
     attended = image.array[0] > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class Comparison:
         return float(distances(hottest, self.mask_voxels).min())
 
     @cached_property
-    def surface_distances(self) -> tuple[NDArray[Any], NDArray[Any]]:
+    def surface_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Distances in mm from each surface voxel to the other surface.
 
         From the surface of what is above the threshold to that of the mask, and back. A surface

@@ -1,7 +1,7 @@
 """Distances between sets of voxels in the world, in mm, center to center, always exact.
 
 Few voxels are searched in a tree of points, which is right on sheared grids, too. Many voxels of a
-grid with right angles are looked up in a distance map of the box around both sets.
+grid with right angles are looked up: which voxel is nearest is worked out for a whole box at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from attention_maps.measures.voxels import is_right_angled
 from attention_maps.packages import needed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from attention_maps.types import Grid
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1_000_000
 LEAF = 32  # points of a leaf; larger than usual, as most trees are searched once
-VOXELS_PER_SEARCH = 50  # of a distance map take as long as searching one point in a tree
-MARGINS = (4, 16, 64)  # voxels around a set that its distance map reaches at first
+VOXELS_PER_SEARCH = 6  # are looked up in the time that searching one point in a tree takes
+MARGINS = (4, 16, 64)  # voxels around a set that are looked up at first
 SEARCHES_PER_POINT = 0.1  # take as long as putting one point into a tree
 
 
@@ -70,16 +72,20 @@ class VoxelSet:
         return spatial.cKDTree(self.points, leafsize=LEAF, compact_nodes=False, balanced_tree=False)
 
 
-def distances(voxels: VoxelSet, others: VoxelSet) -> NDArray[np.floating[Any]]:
+def distances(voxels: VoxelSet, others: VoxelSet) -> NDArray[np.float64]:
     """(n,) distance of each voxel to the nearest of the others, mm.
 
     Raises:
         MissingPackageError: If scipy is not installed.
     """
-    box = _around(voxels.box, others.box)
     searches = voxels.count + SEARCHES_PER_POINT * others.count
-    if is_right_angled(voxels.grid) and _size(box) < VOXELS_PER_SEARCH * searches:
-        return _looked_up(voxels, others, box)
+    most = VOXELS_PER_SEARCH * searches if is_right_angled(voxels.grid) else 0
+    for box, reach in _boxes(voxels, others):
+        marks = others.within(box) if _size(box) < most else np.zeros(1, dtype=np.bool_)
+        if marks.any():
+            found = _looked_up(voxels, marks, box)
+            if found.max() <= reach:
+                return found
     return nearest(voxels.points, others)
 
 
@@ -89,47 +95,40 @@ def nearest(points: NDArray[np.float64], voxels: VoxelSet) -> NDArray[np.float64
     return np.concatenate(parts)
 
 
-def _looked_up(voxels: VoxelSet, others: VoxelSet, whole: Box) -> NDArray[np.float32]:
-    """(n,) distance of each voxel to the nearest of the others, by a distance map.
+def _boxes(voxels: VoxelSet, others: VoxelSet) -> Iterator[tuple[Box, float]]:
+    """Boxes that grow around some voxels until they hold all of both sets.
 
-    The map need not reach farther around the voxels than the largest distance in it.
-
-    Args:
-        voxels: The voxels.
-        others: The others.
-        whole: Box around both.
+    Yields:
+        A box, and how far it reaches around the voxels in mm: what is beyond it is farther away.
     """
+    whole = _around(voxels.box, others.box)
     for margin in MARGINS:
         box = _grown(voxels.box, margin, whole)
-        reach = min(
-            (
-                margin * length
-                for length, part, end in zip(voxels.grid.spacing, box, whole, strict=True)
-                if part != end
-            ),
-            default=np.inf,
-        )
-        if reach == np.inf or (others.within(box).any() and _size(box) < _size(whole) / 4):
-            found = _distance_map(voxels, others, box)
-            if found.max() <= reach:
-                return found
-    return _distance_map(voxels, others, whole)
+        sides = zip(voxels.grid.spacing, box, whole, strict=True)
+        reaches = [margin * length for length, part, end in sides if part != end]
+        if not reaches:
+            break
+        yield box, min(reaches)
+    yield whole, np.inf
 
 
-def _distance_map(voxels: VoxelSet, others: VoxelSet, box: Box) -> NDArray[np.float32]:
-    """(n,) distance of each voxel to the nearest of those others that lie in a box, mm."""
-    import SimpleITK
-
-    marks = np.pad(others.within(box), 1).view(np.uint8)  # all around is outside
-    image = SimpleITK.GetImageFromArray(marks)
-    image.SetSpacing(voxels.grid.spacing[::-1])
-    found = SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    del image
-    inner = tuple(slice(side.start + 1, side.stop + 1) for side in _inside(voxels.box, box))
-    values = SimpleITK.GetArrayViewFromImage(found)[inner][voxels.marks]
-    # The filter counts from the surface of the others inwards, too.
-    values[marks.view(np.bool_)[inner][voxels.marks]] = 0
-    return values
+def _looked_up(voxels: VoxelSet, marks: NDArray[np.bool_], box: Box) -> NDArray[np.float64]:
+    """(n,) distance of each voxel to the nearest of those marked in a box around them, mm."""
+    ndimage = needed("scipy.ndimage", "A distance in mm")
+    # Which voxel is nearest, not how far it is: distance maps in float32 are not exact.
+    places = ndimage.distance_transform_edt(
+        ~marks, voxels.grid.spacing, return_distances=False, return_indices=True
+    )
+    result, done = np.empty(voxels.count), 0
+    first, *others = _inside(voxels.box, box)
+    start = np.array([side.start for side in (first, *others)])
+    for row, own in enumerate(voxels.marks):  # row by row: all at once would fill the memory
+        steps = places[:, first.start + row, *others][:, own].T - start
+        steps[:, 0] -= row
+        steps[:, 1:] -= np.argwhere(own)
+        result[done : done + len(steps)] = np.linalg.norm(steps * voxels.grid.spacing, axis=1)
+        done += len(steps)
+    return result
 
 
 def _around(first: Box, second: Box) -> Box:
