@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from attention_maps.types import Grid
 
     Labels = Mapping[str, int] | Sequence[int] | Literal["all"]
+
+logger = logging.getLogger(__name__)
 
 LARGEST_LABEL = 2**24  # float32 holds all whole numbers up to here
 CHUNK = 1 << 22  # voxels at once
@@ -66,6 +69,7 @@ def named_masks(
     if isinstance(given, Mapping):
         if labels is not None:
             raise ImageError("Expected labels of one label map, or a dict of masks, got both.")
+        _refuse_twice(given)
         for name, item in given.items():
             yield str(name), _in_order(mask_on_grid(_as_image(item, shown.grid), shown.grid), shown)
     elif labels is None:
@@ -106,15 +110,21 @@ def label_map(given: Any, labels: Labels, shown: Image) -> tuple[NDArray[np.int3
 
 def _named(labels: Labels, present: NDArray[np.int32]) -> dict[str, int]:
     """Value by name of the labels that are asked."""
-    if isinstance(labels, str):
-        if labels != "all":
-            raise ImageError(f"Expected labels as a dict, a list or 'all', got {labels!r}.")
-        return {str(value): value for value in _occurring(present)}
+    if isinstance(labels, str) and labels == "all":
+        found = {str(value): value for value in _occurring(present)}
+        if not found:
+            logger.warning("The label map has no label besides 0.")
+        return found
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ImageError(
+            f"Expected labels as {{name: value}}, a list of values or 'all', got {labels!r}."
+        )
     pairs = labels.items() if isinstance(labels, Mapping) else ((str(v), v) for v in labels)
+    _refuse_twice(labels if isinstance(labels, Mapping) else ())
     wanted = {}
     for name, value in pairs:
         number = isinstance(value, Real) and not isinstance(value, bool)
-        if not number or value != int(value) or value == 0:
+        if not number or not float(value).is_integer() or value == 0:
             raise ImageError(
                 f"Expected labels that are whole numbers and not 0, got {value!r} for '{name}'."
             )
@@ -122,6 +132,14 @@ def _named(labels: Labels, present: NDArray[np.int32]) -> dict[str, int]:
     if len(set(wanted.values())) < len(wanted):
         raise ImageError(f"Expected each label under one name, got {wanted}.")
     return wanted
+
+
+def _refuse_twice(names: Iterable[Any]) -> None:
+    """Refuse names that are the same as text, such as 1 and "1"."""
+    texts = [str(name) for name in names]
+    twice = [text for text in dict.fromkeys(texts) if texts.count(text) > 1]
+    if twice:
+        raise ImageError(f"Expected each name once, got '{twice[0]}' twice.")
 
 
 def _occurring(labels: NDArray[np.int32]) -> list[int]:

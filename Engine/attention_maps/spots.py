@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,13 +138,13 @@ def hot_spots(
 
 
 def _check_limits(minimum_ml: float, most: int | None, grid: Grid) -> None:
-    if not 0 <= minimum_ml < math.inf:
+    if not isinstance(minimum_ml, Real) or not 0 <= minimum_ml < math.inf:
         raise MethodError(f"Expected minimum_ml to be 0 or more, got {minimum_ml!r}.")
     if minimum_ml and grid.ndim == 2:
         raise MethodError(
             "Expected no minimum_ml for a map of a picture, whose parts have an area; leave it out."
         )
-    if most is not None and (isinstance(most, bool) or most != int(most) or most < 1):
+    if most is not None and (not isinstance(most, Integral) or isinstance(most, bool) or most < 1):
         raise MethodError(f"Expected most to be a whole number from 1 on, got {most!r}.")
 
 

@@ -91,8 +91,9 @@ def test_label_that_does_not_occur(shown):
     assert found["none"].voxels == 0
 
 
-def test_no_label_at_all(shown):
+def test_no_label_at_all(shown, caplog):
     assert am.evaluate(shown, np.zeros(SHAPE), labels="all") == {}
+    assert "no label besides 0" in caplog.text
 
 
 def test_files(shown, tmp_path):
@@ -109,7 +110,12 @@ def test_files(shown, tmp_path):
         (label_array(), [1.5], "whole numbers"),
         (label_array(), [True], "whole numbers"),
         (label_array(), ["1"], "whole numbers"),
+        (label_array(), [math.nan], "whole numbers"),
+        (label_array(), [math.inf], "whole numbers"),
+        (label_array(), 1, "a list of values or 'all', got 1"),
         (label_array(), {"a": 1, "b": 1}, "under one name"),
+        (label_array(), {1: 1, "1": 2}, "'1' twice"),
+        ({1: label_array(), "1": label_array()}, None, "'1' twice"),
         (label_array() / 2, "all", "whole numbers up to"),
         (np.full(SHAPE, np.nan), "all", "whole numbers up to"),
         (np.full(SHAPE, 1e9), "all", "whole numbers up to"),

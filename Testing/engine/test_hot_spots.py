@@ -247,8 +247,9 @@ def test_map_that_is_the_same_everywhere_is_one_spot():
 
 
 @pytest.mark.parametrize(
-    "options", [{"most": 0}, {"most": 1.5}, {"most": True}, {"minimum_ml": -1},
-                {"minimum_ml": math.nan}, {"threshold": "half"}],
+    "options", [{"most": 0}, {"most": 1.5}, {"most": True}, {"most": math.inf},
+                {"minimum_ml": -1}, {"minimum_ml": math.nan}, {"minimum_ml": "1"},
+                {"threshold": "half"}],
 )  # fmt: skip
 def test_refusals(three, options):
     with pytest.raises(am.MethodError, match="Expected"):

@@ -21,7 +21,7 @@ from attention_maps.cli.measuring import (
 from attention_maps.cli.options import AsJson, Debug
 from attention_maps.cli.output import print_json, print_table
 from attention_maps.cli.questions import read_options
-from attention_maps.cli.running import command
+from attention_maps.cli.running import command, usage_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,6 +128,8 @@ def evaluate_maps(
         labels = read_labels(label)
         check_table(output, [*attention_maps, mask])
         if structures:
+            if metric or option:
+                raise usage_error("Expected --structures, or --metric and --option, got both.")
             _share_out(attention_maps, mask, labels, sign, output, as_json)
             return
         from attention_maps.evaluation import evaluate

@@ -20,7 +20,7 @@ from attention_maps.cli.measuring import (
 )
 from attention_maps.cli.options import AsJson, Debug
 from attention_maps.cli.output import print_json, print_table, print_text
-from attention_maps.cli.running import command
+from attention_maps.cli.running import command, usage_error
 
 if TYPE_CHECKING:
     from attention_maps.spots import HotSpot
@@ -76,6 +76,8 @@ def list_hot_spots(
         check_threshold(threshold)
         check_sign(sign)
         check_table(output, [attention_map, segments])
+        if label and segments is None:
+            raise usage_error("Expected --segments, the label map, as --label was given.")
         from attention_maps.spots import hot_spots
 
         asked: dict[str, Any] = {"labels": read_labels(label) or "all", "sign": sign}

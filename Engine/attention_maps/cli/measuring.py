@@ -49,15 +49,18 @@ def read_labels(texts: Sequence[str] | None) -> Any:
         if len(texts) > 1:
             raise usage_error("Expected --label all alone, or labels one by one.")
         return "all"
-    labels = {}
+    labels: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.rpartition("=")
+        name = (name if equals else number).strip()
+        if name in labels:
+            raise usage_error(f"Expected each --label once, got '{name}' twice.")
         try:
-            labels[name.strip() if equals else number.strip()] = int(number)
+            labels[name] = int(number)
         except ValueError:
-            raise usage_error(
-                f"Expected --label NAME=NUMBER, NUMBER or all, got '{text}'."
-            ) from None
+            name = ""
+        if not name:
+            raise usage_error(f"Expected --label NAME=NUMBER, NUMBER or all, got '{text}'.")
     return labels
 
 
