@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import attention_maps
@@ -29,10 +29,16 @@ def fingerprint(case: CohortCase, model: str | None, settings: Mapping[str, Any]
         model: SHA-256 of the model's file, None where it has none.
         settings: What was asked.
     """
-    files = [*case.images, *([case.mask] if case.mask else [])]
+    given = [*case.images, *([case.mask] if case.mask else [])]
+    files = [file for path in given for file in _files_of(path.resolve())]
     told = [FORMAT, attention_maps.__version__, case.name, case.target, model, plain(settings)]
     told.append([[str(path), *_state(path)] for path in files])
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file itself; of a folder, such as one of DICOM, all that is in it."""
+    return sorted(path.rglob("*")) if path.is_dir() else [path]
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -42,6 +48,15 @@ def _state(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return state.st_mtime_ns, state.st_size
+
+
+def is_told(target: Any) -> bool:
+    """Whether the words for a question say all of it: not those for functions and arrays."""
+    if is_dataclass(target) and not isinstance(target, type):
+        return all(is_told(getattr(target, item.name)) for item in fields(target))
+    if isinstance(target, list | tuple):
+        return all(is_told(item) for item in target)
+    return target is None or isinstance(target, str | int | float)
 
 
 def file_names(cases: Iterable[CohortCase]) -> dict[str, str]:

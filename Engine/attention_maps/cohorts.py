@@ -12,12 +12,13 @@ from attention_maps.cohort_cases import CohortCase, read_cases
 from attention_maps.cohort_records import (
     file_names,
     fingerprint,
+    is_told,
     pictures_to_dict,
     read_record,
     write_record,
 )
 from attention_maps.cohort_table import Cohort, key_of
-from attention_maps.errors import Cancelled
+from attention_maps.errors import Cancelled, ImageError
 from attention_maps.evaluation import evaluate
 from attention_maps.explainer import Explainer
 from attention_maps.image_io import read_image
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REPORTS = ("cohort.xlsx", "cohort.html")
 MOST_PICTURES = 4  # maps of a case that are drawn
 
 
@@ -82,8 +84,9 @@ def run_cohort(
         title: Of the page.
         maps: Whether maps are saved, as NIfTI in maps/.
         pages: Whether each case gets a page of its own in pages/.
-        again: Whether cases that were done are computed anew; of a module in memory they always
-            are, since nothing tells that it is the same.
+        again: Whether cases that were done are computed anew; of a module in memory, and where a
+            function or an array is the target, they always are, since nothing tells that it is the
+            same.
         progress: As in `explain`.
         spec: What the network expects, where `model` is not loaded yet.
         device: Where it runs, where `model` is not loaded yet.
@@ -93,7 +96,8 @@ def run_cohort(
         All scores, errors and files.
 
     Raises:
-        FileNotFoundError, ImageError: If the cases cannot be read.
+        FileNotFoundError, ImageError: If the cases cannot be read, or the results would be written
+            where they lie.
         ModelError: If the model cannot be loaded.
         MethodError: If a method or metric is not known.
         Cancelled: If `progress` returned False; what was done is kept.
@@ -104,6 +108,7 @@ def run_cohort(
     methods = [find_method(name).name for name in _listed(method)]
     names = None if metrics is None else [find_metric(name).name for name in _listed(metrics)]
     loaded = load_model(model, spec, device)
+    _refuse_inputs(Path(folder), listed, cases)
     settings = {
         "method": methods, "layer": _listed(layer), "target": repr(target), "metrics": names,
         "threshold": threshold, "labels": labels, "options": options, "maps": maps, "pages": pages,
@@ -116,6 +121,25 @@ def run_cohort(
         maps, pages, again,
     )  # fmt: skip
     return work.run(listed, progress, title)
+
+
+def _refuse_inputs(folder: Path, cases: Sequence[CohortCase], source: Any) -> None:
+    """Refuse to write among what is read.
+
+    Raises:
+        ImageError: If a file of a case, or the table, lies where the results go.
+    """
+    read = [path for case in cases for path in (*case.images, case.mask) if path is not None]
+    if not isinstance(source, list | tuple):
+        read.append(Path(source))
+    own = {folder.resolve() / name for name in ("cases", "maps", "pages", *REPORTS)}
+    for path in read:
+        inside = path.resolve()
+        if own.intersection((inside, *inside.parents)):
+            raise ImageError(
+                f"Expected another folder than '{folder}' for the results, which would be written "
+                f"where '{path}' lies."
+            )
 
 
 @dataclass
@@ -142,11 +166,11 @@ class _Work:
         (self.folder / "cases").mkdir(parents=True, exist_ok=True)
         names = file_names(cases)
         records, errors, continued = [], {}, []
+        known = not self.again and self.model.sha256 is not None and is_told(self.target)
         for number, case in enumerate(cases):
             report = _part(progress, number, len(cases), case.name)
             place = self.folder / "cases" / f"{names[case.name]}.json"
             wanted = fingerprint(case, self.model.sha256, self.settings)
-            known = not self.again and self.model.sha256 is not None
             record = read_record(place, wanted) if known else None
             if record is not None:
                 continued.append(case.name)
@@ -235,7 +259,7 @@ class _Work:
             provenance += record["provenance"]
             for item in record["pictures"]:
                 pictures[key_of({**item, "case": record["case"]})] = item["drawn"]
-        files = (self.folder / "cohort.xlsx", self.folder / "cohort.html")
+        files = tuple(self.folder / name for name in REPORTS)
         cohort = Cohort(rows, errors, provenance, continued, files, pictures)
         for path in files:
             cohort.save(path, title)

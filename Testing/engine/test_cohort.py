@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import attention_maps as am
 from attention_maps.cli import app
 from attention_maps.cohort_cases import CohortCase, read_cases
-from attention_maps.cohort_records import file_names
+from attention_maps.cohort_records import file_names, fingerprint
 from attention_maps.errors import Cancelled, ImageError, MethodError
 from attention_maps.report.trust_plots import draw_distribution
 
@@ -194,6 +194,59 @@ def test_modules_in_memory_are_never_taken_for_the_same(folder):
         assert found.continued == ()
 
 
+def test_functions_as_targets_are_never_taken_for_the_same(folder):
+    def of_class(index):
+        return lambda logits: logits[:, index].flatten(1).sum(1)
+
+    first, second = (run(folder, target=of_class(index)) for index in (0, 1))
+    assert second.continued == ()
+    assert first.rows[0]["score"] != second.rows[0]["score"]
+    assert run(folder, target=am.ContrastTarget(1, 0)).continued == ()
+    assert run(folder, target=am.ContrastTarget(1, 0)).continued == ("001", "002", "003")
+
+
+def test_cases_are_the_same_wherever_one_stands(folder, monkeypatch, tmp_path_factory):
+    run(folder)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    found = am.run_cohort(
+        folder / "model.pt", folder / "cases.csv", folder / "out", layer="act", metrics=METRICS,
+        target=1, threshold=0.5,
+    )  # fmt: skip
+    assert found.continued == ("001", "002", "003")
+
+
+def test_folders_of_slices_are_looked_into(tmp_path):
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "1.dcm").write_bytes(b"one")
+    case = CohortCase("a", (tmp_path / "dicom",))
+    first = fingerprint(case, "model", {})
+    assert fingerprint(case, "model", {}) == first
+    (tmp_path / "dicom" / "1.dcm").write_bytes(b"another")
+    assert fingerprint(case, "model", {}) != first
+
+
+@pytest.mark.parametrize(
+    ("cases", "out"), [("maps", "."), ("cohort.xlsx", "."), ("out/cohort.xlsx", "out")]
+)
+def test_results_are_never_written_onto_what_is_read(folder, cases, out):
+    path = folder / cases
+    if path.suffix:
+        path.parent.mkdir(exist_ok=True)
+        rows = [["case", "image"], ["a", str(folder / "s1.nii.gz")]]
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    else:
+        path.mkdir()
+        am.write_image(am.Image(array_of(1), AFFINE), path / "a.nii.gz")
+    read = path if path.is_file() else path / "a.nii.gz"
+    before = read.read_bytes()
+    with pytest.raises(ImageError, match="another folder"):
+        am.run_cohort("model.pt", path, folder / out, layer="act", target=1, maps=True)
+    assert read.read_bytes() == before
+
+
 def test_labels_are_a_row_each(folder):
     found = run(folder, labels={"core": 1, "ring": 2})
     assert [(row["case"], row["label"]) for row in found.rows[:2]] == [
@@ -257,6 +310,8 @@ def test_command_line(folder):
     assert re.search(
         r"Energy inside +mask +\S.* +act +grad_cam +0\.5 +0\.25 +0\.5 +3", result.output
     )
+    again = CliRunner().invoke(app, line)
+    assert "Done before: 3 cases" in again.output
     as_json = CliRunner().invoke(app, [*line, "--json", "--quiet"])
     found = json.loads(as_json.stdout)
     assert found["means"][0]["mean"] == pytest.approx(0.5)

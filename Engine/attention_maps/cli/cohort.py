@@ -142,6 +142,8 @@ def evaluate_cohort(
                         "files": [str(path) for path in found.files]})  # fmt: skip
         else:
             _show(found)
+        if found.continued:
+            note(f"Done before: {len(found.continued)} cases; --again computes them anew.", quiet)
         for path in found.files:
             note(f"Report: {path}", quiet)
         if found.errors:
