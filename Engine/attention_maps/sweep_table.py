@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.concentration import FIGURES, Figure
 from attention_maps.errors import MethodError
-from attention_maps.registry import find_method, find_metric
+from attention_maps.registry import find_metric, methods
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -106,6 +107,17 @@ class Sweep:
                 )  # fmt: skip
         return rows
 
+    def failures(self) -> list[dict[str, Any]]:
+        """How many maps of a method could not be made, a row per method and reason."""
+        pairs = {
+            (row["layer"], row["method"]): row["reason"] for row in self.rows if not row["size"]
+        }
+        counts = Counter((method, reason) for (_, method), reason in pairs.items())
+        return [
+            {"method": method, "maps": count, "reason": reason}
+            for (method, reason), count in counts.items()
+        ]
+
     def heat_map(self, path: str | PathLike[str], metric: str, label: str | None = None) -> Path:
         """Draw the values of layers x methods as colors with numbers.
 
@@ -189,5 +201,6 @@ def direction(metric: str) -> str:
 
 
 def method_label(name: str) -> str:
-    """Name of a method for people."""
-    return find_method(name).label
+    """Name of a method for people; that of one that is not registered here as it is."""
+    known = methods().get(name)
+    return known.label if known else name

@@ -156,6 +156,12 @@ def test_maps_that_cannot_be_made_are_rows_with_the_reason(model, image, mask):
         assert row["label"] == "mask"
 
 
+def test_failures_are_counted_by_map_whatever_the_structures(model, image, mask):
+    masks = {"core": mask, "rim": ~mask}
+    found = am.sweep(model, image, masks, target=TARGET, methods=["cam", "grad_cam"])
+    assert [(row["method"], row["maps"]) for row in found.failures()] == [("cam", len(LAYERS))]
+
+
 class SideBranch(nn.Module):
     """Two layers that the answer does not depend on, among others."""
 
@@ -444,6 +450,9 @@ def test_command_line(tmp_path, monkeypatch, image, mask):
     shown = CliRunner().invoke(app, [*line[:-1], "-m", "cam"])
     assert shown.exit_code == 0, shown.output
     assert re.search(r"dice +organ +[\d.]+ +\w+ +\w+ +higher", shown.output)
-    assert "cam not made at 2 layers: Expected a layer" in shown.output
+    assert "Note: 2 maps of cam not made: Expected a layer" in shown.output
+    unknown = CliRunner().invoke(app, [*line, "--by", "entropie"])
+    assert unknown.exit_code == 2
+    assert "Expected --by to be one of dice, positive_share" in " ".join(unknown.output.split())
     wrong = CliRunner().invoke(app, [*line[:7], "-o", "truth.nii.gz"])
     assert wrong.exit_code == 2

@@ -32,7 +32,7 @@ from attention_maps.cli.options import (
 )
 from attention_maps.cli.output import note, print_json, print_table, print_text, progress_bar
 from attention_maps.cli.questions import read_options, read_question
-from attention_maps.cli.running import command
+from attention_maps.cli.running import command, usage_error
 
 if TYPE_CHECKING:
     from attention_maps.sweep_table import Sweep
@@ -130,11 +130,15 @@ def sweep_layers(
         ):  # fmt: skip
             if plan(path, name, suffixes, several=False) is not None and path is not None:
                 refuse_inputs([path], inputs)
+        from attention_maps.concentration import FIGURES
         from attention_maps.registry import find_metric
         from attention_maps.sweeping import chosen_methods, chosen_metrics
 
         names = [item.name for item in chosen_methods(method)]
         measured = [find_metric(item) for item in chosen_metrics(metric, bool(masks))]
+        shown = [*(item.name for item in measured), *FIGURES]
+        if by is not None and by not in shown:
+            raise usage_error(f"Expected --by to be one of {', '.join(shown)}, got '{by}'.")
         options = read_options(option or [], names, measured)
         asked = read_question([target] if target else [], [], [], None, None)
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
@@ -144,13 +148,13 @@ def sweep_layers(
                 {"layers": layer or "all", "methods": method, "metrics": metric, "labels": labels,
                  "threshold": threshold, **options},
             )  # fmt: skip
-        metric_shown = by or found.metrics[0]
+        drawn = by or found.metrics[0]
         if output is not None:
             note(f"Table: {found.save(output)}", quiet)
         if heat_map is not None:
-            note(f"Heat map: {found.heat_map(heat_map, metric_shown)}", quiet)
+            note(f"Heat map: {found.heat_map(heat_map, drawn)}", quiet)
         if plot is not None:
-            note(f"Plot: {found.plot(plot, metric_shown)}", quiet)
+            note(f"Plot: {found.plot(plot, drawn)}", quiet)
         if as_json:
             print_json({**found.to_dict(), "best": found.best_rows()})
             return
@@ -187,11 +191,8 @@ def _show(found: Sweep) -> None:
         [("Figure", "left"), ("Structure", "left"), ("Value", "right"), ("Layer", "left"),
          ("Method", "left"), ("Better", "left")], rows,
     )  # fmt: skip
-    failed = dict.fromkeys(
-        (row["method"], row["reason"]) for row in found.rows if not row["size"] and row["reason"]
-    )
-    for method, reason in failed:
-        count = sum(row["method"] == method and row["reason"] == reason for row in found.rows)
-        print_text(f"Note: {method} not made at {count} layers: {reason}")
+    for row in found.failures():
+        maps = f"{row['maps']} map" + ("s" if row["maps"] > 1 else "")
+        print_text(f"Note: {maps} of {row['method']} not made: {row['reason']}")
     for method, remark in found.provenance.get("remarks", {}).items():
         print_text(f"Note: {method}: {remark}")

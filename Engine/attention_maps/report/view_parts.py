@@ -199,7 +199,7 @@ def sweep_view(sweep: Sweep) -> SweepView:
                "value": "Value", "unit": "Unit", "better": "Better"}  # fmt: skip
     if not sweep.labels:
         del columns["label"]
-    failures = _failures(sweep)
+    failures = [{**row, "method": method_label(row["method"])} for row in sweep.failures()]
     failed = sum(row["maps"] for row in failures)
     maps = len({(row["layer"], row["method"]) for row in sweep.rows}) - failed
     summary = (
@@ -208,16 +208,6 @@ def sweep_view(sweep: Sweep) -> SweepView:
     heads = {"method": "Method", "maps": "Maps", "reason": "Why"}
     why = table_of("Maps that could not be made", failures, heads) if failures else None
     return SweepView(summary, tuple(shots), table_of("Best by each figure", rows, columns), why)
-
-
-def _failures(sweep: Sweep) -> list[dict[str, Any]]:
-    """How many maps of a method could not be made, by the reason."""
-    pairs = {(row["layer"], row["method"]): row["reason"] for row in sweep.rows if not row["size"]}
-    counts = Counter((method, reason) for (_, method), reason in pairs.items())
-    return [
-        {"method": method_label(method), "maps": count, "reason": reason}
-        for (method, reason), count in counts.items()
-    ]
 
 
 def hot_spot_table(spots: Sequence[HotSpot]) -> Table:
