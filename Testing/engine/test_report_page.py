@@ -7,7 +7,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +19,12 @@ from typer.testing import CliRunner
 import attention_maps as am
 from attention_maps.cli import app
 from attention_maps.faithfulness.findings import Curve, Finding, TrustReport
+from attention_maps.figure_parts import Style
+from attention_maps.report import pictures
 from attention_maps.report.cells import cell_of, number_text, table_of
+from attention_maps.report.cohort_view import cohort_view
 from attention_maps.report.pictures import draw_map
+from attention_maps.report.tables import score_rows
 from attention_maps.report.view_parts import figure_rows, position_text
 from attention_maps.sweep_table import Sweep
 from browser import open_page
@@ -309,6 +313,24 @@ def test_maps_without_evidence_have_no_bar():
     assert not colored(decoded(drawn.planes[0])).any()
 
 
+@pytest.mark.parametrize("largest", [5e-5, 0.5, 3e6])
+def test_words_of_the_color_bar_stay_apart(largest, monkeypatch):
+    figures = []
+    monkeypatch.setattr(pictures, "plot_shot", lambda figure, *rest: figures.append(figure))
+    pictures._bar(Style(True, largest), "Guided backpropagation")
+    (figure,) = figures
+    axes = figure.axes[-1]
+    figure.draw_without_rendering()
+    ticks = [text for text in axes.get_xticklabels() if abs(text.get_position()[0]) <= largest]
+    texts = [*figure.texts, *ticks]
+    boxes = [text.get_window_extent() for text in texts if text.get_text() and text.get_visible()]
+    boxes.append(axes.get_window_extent())
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(figure.bbox.fully_containsx(side) for box in boxes for side in (box.x0, box.x1))
+    assert min(box.y0 for box in boxes) >= 0
+    assert len([text for text in figure.texts if text.get_text()]) == (1 if largest == 0.5 else 2)
+
+
 def test_planes_are_at_one_scale():
     drawn = draw_map(attention_map(), scan(), {}, "case")
     sides = [step * n for step, n in zip((2.0, 1.5, 3.0), SHAPE, strict=True)]
@@ -373,6 +395,37 @@ def test_numbers_are_readable():
     table = table_of("t", [{"a": "x", "b": 0.256}], {"a": "A", "b": "B"}, percent=["b"])
     assert table.rows[0][1].text == "25.6\N{NO-BREAK SPACE}%"
     assert table.rows[0][1].share == 25.6
+
+
+def test_columns_of_texts_and_numbers_stand_on_the_left():
+    rows = [{"item": "version", "value": 1}, {"item": "file", "value": "a.pt"}]
+    mixed = table_of("t", rows, {"item": "Item", "value": "Value"})
+    assert not mixed.columns[1].number
+    assert not any(cell.number for row in mixed.rows for cell in row)
+    numbers = table_of("t", [{"a": "x", "b": 1}, {"a": "y", "b": None}], {"a": "A", "b": "B"})
+    assert numbers.columns[1].number
+
+
+def test_two_cases_are_the_best_and_the_worst(tmp_path):
+    gray = am.Image(np.full((1, *SHAPE), 50.0), AFFINE)
+    cases = [
+        am.ReportCase(name, gray, [attention_map()], {"half": mask()}, [scores])
+        for name, scores in (("a", {"dice": 0.2}), ("b", {"dice": 0.7}))
+    ]
+    rows = [row for case in cases for row in score_rows(case)]
+    shot = draw_map(cases[0].maps[0], gray, {}, "case")
+    view = cohort_view(rows, {}, None, lambda row: (shot, ""))
+    assert [item.heading.split(",")[0] for item in view.examples] == ["Best: b", "Worst: a"]
+    assert dict(view.facts)["Methods"] == "Grad-CAM"
+
+
+def test_long_names_of_masks_do_not_stretch_tables(tmp_path):
+    name = "a structure of a very long name " * 4
+    case = am.ReportCase("a", None, [attention_map()], {name: mask()})
+    text = am.write_report(tmp_path / "p.html", case).read_text(encoding="utf-8")
+    (head,) = re.findall(r'<th scope="col" class="number" title="([^"]+)">([^<]+)</th>', text)
+    assert head[0] == name
+    assert len(head[1]) < 70
 
 
 def test_controls_without_a_figure_keep_a_row_of_their_own():

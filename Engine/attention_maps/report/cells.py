@@ -140,11 +140,22 @@ def table_of(
         tuple(_cell(row, name, (limits or {}).get(name), name in percent) for name in columns)
         for row in listed
     ]
+    numeric = [_holds_numbers([row[place] for row in cells]) for place in range(len(columns))]
+    cells = [
+        tuple(replace(cell, number=known) for cell, known in zip(row, numeric, strict=True))
+        for row in cells
+    ]
     heads = [
-        Head(head, place > 0 and any(row[place].number for row in cells))
-        for place, head in enumerate(columns.values())
+        Head(head, place > 0 and known)
+        for place, (head, known) in enumerate(zip(columns.values(), numeric, strict=True))
     ]
     return Table(caption, tuple(heads), tuple(cells), reasons_of(cells), note)
+
+
+def _holds_numbers(cells: Sequence[Cell]) -> bool:
+    """Whether a column holds numbers alone, empty cells aside."""
+    filled = [cell for cell in cells if cell.text]
+    return bool(filled) and all(cell.number for cell in filled)
 
 
 def _cell(

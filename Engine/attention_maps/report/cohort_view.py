@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.errors import AttentionMapsError
-from attention_maps.registry import methods
 from attention_maps.report.cells import Table, number_text, table_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import (
@@ -21,6 +20,7 @@ from attention_maps.report.tables import (
     unit_of,
 )
 from attention_maps.report.trust_plots import draw_distribution
+from attention_maps.sweep_table import method_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +86,7 @@ def cohort_view(
     from attention_maps.report.pictures import plot_shot
 
     metrics = leading(metrics_in(rows))
+    named = [{**row, "method": method_label(row["method"])} for row in rows]
     plots = []
     for metric in metrics[:MOST_PLOTS]:
         figure = draw_distribution(rows, metric)
@@ -94,8 +95,8 @@ def cohort_view(
     failed = [{"case": name, "error": text} for name, text in errors.items()]
     columns = {"case": "Case", "error": "Why"}
     return CohortView(
-        _facts(rows, errors), _means(rows), tuple(plots), _examples(rows, metrics, picture),
-        _cases(rows, metrics), table_of("Cases without a result", failed, columns) if failed
+        _facts(named, errors), _means(rows), tuple(plots), _examples(rows, metrics, picture),
+        _cases(named, metrics), table_of("Cases without a result", failed, columns) if failed
         else None, _provenance(provenance),
     )  # fmt: skip
 
@@ -122,18 +123,13 @@ def _means(rows: Rows) -> tuple[Table, ...]:
     for (target, layer, method, label), members in groups.items():
         order = leading([row["metric"] for row in members])
         members.sort(key=lambda row: order.index(row["metric"]))
-        caption = f"{_method(method)} at {layer}: {target}" + (f", in {label}" if label else "")
+        inside = f", in {label}" if label else ""
+        caption = f"{method_label(method)} at {layer}: {target}{inside}"
         shown = [{**row, "name": _with_unit(row["metric"])} for row in members]
         alone = any(row["n"] == 1 for row in members)
         note = "The standard deviation needs two cases." if alone else ""
         tables.append(table_of(caption, shown, columns, note=note))
     return tuple(tables)
-
-
-def _method(name: str) -> str:
-    """Name of a method for people."""
-    known = methods().get(name)
-    return known.label if known else name
 
 
 def _with_unit(metric: str) -> str:
@@ -176,7 +172,7 @@ def _examples(
     )  # fmt: skip
     if not ranked:
         return ()
-    places = {0: "Worst", len(ranked) - 1: "Best", len(ranked) // 2: "Middle"}
+    places = {len(ranked) // 2: "Middle", 0: "Worst", len(ranked) - 1: "Best"}
     examples = []
     for place, word in sorted(places.items(), reverse=True):
         row = ranked[place]

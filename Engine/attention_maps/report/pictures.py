@@ -149,13 +149,16 @@ def _bar(style: Style, label: str) -> Shot:
     figure = Figure(figsize=(3.4, 0.68), facecolor=BACKGROUND)
     numbers = ScalarFormatter(useMathText=True)
     numbers.set_powerlimits((-3, 4))
-    axes = figure.add_axes((0.06, 0.74, 0.84, 0.22))
+    axes = figure.add_axes((0.06, 0.74, 0.78, 0.22))
     bar = figure.colorbar(style.scale, cax=axes, orientation="horizontal", format=numbers)
     bar.outline.set_edgecolor(FAINT)
     bar.ax.tick_params(colors=TEXT, labelsize=9, pad=2, length=3)
-    bar.ax.xaxis.get_offset_text().set(color=TEXT, fontsize=9)
+    figure.draw_without_rendering()  # the power of ten is known from here on
+    power = bar.ax.xaxis.get_offset_text()
+    power.set_visible(False)  # its own place is that of the label
+    figure.text(0.86, 0.85, power.get_text(), color=TEXT, fontsize=9, va="center")
     name = "evidence against \N{LEFT RIGHT ARROW} for" if style.signed else "evidence for"
-    bar.set_label(f"{label}, {name}", color=TEXT, fontsize=9.5, labelpad=1)
+    figure.text(0.5, 0.02, f"{label}, {name}", color=TEXT, fontsize=9, ha="center", va="bottom")
     low = f"{-style.largest:.3g}" if style.signed else "0"
     return plot_shot(figure, f"Color bar of {label}, from {low} to {style.largest:.3g}", 200)
 

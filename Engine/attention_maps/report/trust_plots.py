@@ -19,6 +19,7 @@ from attention_maps.report.plots import (
     tidy,
 )
 from attention_maps.report.tables import GROUP, find, is_number, label_of, unit_of
+from attention_maps.sweep_table import method_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,8 @@ def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure 
     groups: dict[str, list[float]] = {}
     varying = [key for key in GROUP if len({row.get(key) for row in rows}) > 1]
     for row in rows:
-        name = ", ".join(str(row[key]) for key in varying if row.get(key)) or "all cases"
+        words = {**row, "method": method_label(row.get("method", ""))}
+        name = ", ".join(str(words[key]) for key in varying if row.get(key)) or "all cases"
         values = groups.setdefault(name, [])  # groups are in one order, whatever is defined
         if is_number(row.get(metric)):
             values.append(float(row[metric]))

@@ -11,7 +11,16 @@ from attention_maps.concentration import FIGURES, map_figures
 from attention_maps.errors import AttentionMapsError
 from attention_maps.figure_slices import OBLIQUE_DEGREES, obliquity
 from attention_maps.inputs import as_image
-from attention_maps.report.cells import Cell, Head, Table, cell_of, reasons_of, sentence, table_of
+from attention_maps.report.cells import (
+    Cell,
+    Head,
+    Table,
+    cell_of,
+    number_text,
+    reasons_of,
+    sentence,
+    table_of,
+)
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import evidence_rows, find, label_of, unit_of
 from attention_maps.report.view_parts import (
@@ -162,7 +171,7 @@ def _score_table(case: ReportCase, index: int, made: AttentionMap) -> Table:
     }  # fmt: skip
     note = ""
     if cuts:
-        note = f"Cut at {next(iter(cuts.values())):.4g} (threshold: {case.threshold})."
+        note = f"Cut at {number_text(next(iter(cuts.values())))} (threshold: {case.threshold})."
     names_of = ", ".join(several) if len(several) <= MOST_NAMED else f"{len(several)} structures"
     caption = f"Held against {names_of}" if several else "The map alone"
     return Table(caption, tuple(heads), tuple(rows), reasons_of(rows), note)
