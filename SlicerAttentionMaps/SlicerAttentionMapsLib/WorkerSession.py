@@ -165,7 +165,7 @@ class WorkerSession(WorkerMeasures):
         open_ = [request for request in question.requests if not request.done]
         for request in open_:
             self._client.cancel(request)
-        if not open_:
+        if not open_ or question.work is not None:  # maps that are seen already go at once
             question.fail(Cancelled("Cancelled."))
 
     def poll(self, seconds: float = 0.002) -> None:
