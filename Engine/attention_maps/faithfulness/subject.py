@@ -178,9 +178,14 @@ class Subject:
         return int(shape[1]) if len(shape) > 1 else 1
 
 
-def part_of(report: Progress, start: float, end: float) -> Progress:
-    """Progress whose 0..1 is a part of another one's."""
+def part_of(report: Progress, start: float, end: float, name: str = "") -> Progress:
+    """Progress whose 0..1 is a part of another one's, and whose messages begin with a name."""
     callback = report.callback
     if callback is None:
         return Progress(None)
-    return Progress(lambda share, text: callback(start + (end - start) * share, text))
+
+    def tell(share: float, text: str) -> bool | None:
+        told = text if text.startswith(name) else f"{name}: {text[:1].lower()}{text[1:]}"
+        return callback(start + (end - start) * share, told)
+
+    return Progress(tell)

@@ -94,7 +94,7 @@ def examine(
     for test in chosen:
         begin, done = done, done + costs[test.name]
         start, end = (0.05 + 0.95 * share / total for share in (begin, done))
-        subject.report = part_of(report, start, end)
+        subject.report = part_of(report, start, end, test.label)
         subject.report.stage(test.label, 0.0, 0.0, 1)
         findings.append(_find(test, subject, given[test.name]))
     report.finish()
