@@ -88,7 +88,8 @@ class MeasureTask:
     def _onProgress(self, fraction: float, message: str) -> None:
         """Progress comes often: the other sections need not be asked for it."""
         self.fraction, self.message = fraction, message
-        self._timeLeft.report(fraction, message)
+        # Within a test, forward and backward passes take turns.
+        self._timeLeft.report(fraction, message.partition(":")[0])
         ui, state = self._panel.ui, self._panel.sections.compare.task()
         ui.compareProgressBar.value = round(100 * fraction)
         ui.compareStatusLabel.text = doing(state)
