@@ -455,3 +455,9 @@ def relative(found, expected) -> float:
     found, expected = np.asarray(found, float), np.asarray(expected, float)
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def test_windows_need_a_size():
+    spec = {"sliding_window": {"overlap": 0.25}}
+    with pytest.raises(am.SpecError, match=r"Expected `patch_size`, .*`sliding_window`, got none"):
+        am.Explainer(Net(), image_of(), spec=spec)

@@ -208,9 +208,17 @@ def plan_of(spec: ModelSpec, shape: Sequence[int], members: int = 1) -> Plan | N
         spec: The specification.
         shape: Voxels per axis of the network's input, the whole volume.
         members: Number of networks.
+
+    Raises:
+        SpecError: If it says how windows lie, but not how large they are.
     """
     one_by_one = spec.slices is not None and spec.slices.together == "no"
     if spec.patch_size is None and not one_by_one:
+        if spec.sliding_window is not None:
+            raise SpecError(
+                "Expected `patch_size`, the size of the windows, where there is `sliding_window`, "
+                "got none; add it, or leave out `sliding_window` to show the network all at once."
+            )
         return None
     patch = spec.window or tuple(shape[1:])
     return Plan(shape, patch, spec.sliding_window or SlidingWindow(), members, spec.slices)
