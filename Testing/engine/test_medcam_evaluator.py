@@ -44,9 +44,10 @@ def test_scores_are_the_same(medcam, metric, threshold, finer):  # noqa: F811
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_scores_of_signed_maps_are_the_same(medcam, metric):  # noqa: F811
-    """Both take their absolute value, as guided backpropagation needs it."""
-    values, mask = example(3, 7)
+@pytest.mark.parametrize("finer", [1, 2])
+def test_scores_of_signed_maps_are_the_same(medcam, metric, finer):  # noqa: F811
+    """Both take their absolute value first, as guided backpropagation needs it."""
+    values, mask = example(3, 7, finer)
     values = values - 0.4
     expected = medcam.compute_score(values, mask, metric)
     assert ours.compute_score(values, torch.from_numpy(mask), metric) == pytest.approx(expected)

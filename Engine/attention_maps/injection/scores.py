@@ -84,12 +84,14 @@ def compute_score(
     check_metric(metric)
     check_threshold(threshold)
     values, inside = _as_map(attention_map), _as_mask(mask)
+    if metric in METRICS and values.min() < 0:
+        values = np.abs(values)
     values = _of_size(values, inside.shape)
     if callable(metric):
         return float(metric(values, inside.astype(np.uint8)))
     if metric not in METRICS:
         return _by_engine(values, inside, metric, threshold)
-    weights = _scaled(np.abs(values) if values.min() < 0 else values)
+    weights = _scaled(values)
     attended = weights >= _cut(weights, threshold)
     return _ratio(metric, weights, attended, inside)
 
