@@ -358,6 +358,42 @@ def test_further_arguments_reach_the_module():
     np.testing.assert_array_equal(injected.get_attention_map(), expected.get_attention_map())
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_batch_goes_by_the_modules_own_name_for_it(enabled):
+    network = seeded(SmallUNet(3))
+    injected = am.inject(network, enabled=enabled)
+    assert torch.equal(injected(x=batch_of()), network(batch_of()))
+    assert (injected.get_attention_map() is not None) == enabled
+    with pytest.raises(TypeError if not enabled else am.ImageError):
+        injected()
+
+
+@pytest.mark.parametrize("backend", ["gcam", "gbp"])
+def test_rows_of_further_arguments_stay_with_their_images(backend):
+    class Shifted(SmallUNet):
+        def forward(self, x: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+            return super().forward(x + offset[:, None, None, None, None])
+
+    network = seeded(Shifted(3))
+    injected = am.inject(network, backend=backend, label=1)
+    offset = torch.tensor([0.5, -2.0])
+    injected(batch_of(), offset=offset)
+    together = injected.get_attention_map()
+    for image in range(2):
+        injected(batch_of()[image : image + 1], offset=offset[image : image + 1])
+        np.testing.assert_allclose(together[image], injected.get_attention_map()[0], rtol=1e-4,
+                                   atol=1e-6 * np.abs(together[image]).max())  # fmt: skip
+
+
+def test_a_part_in_torchscript():
+    """It takes no hooks, and is gone through."""
+    script = torch.jit.trace(nn.Conv3d(3, 3, 1), torch.zeros(1, 3, 4, 4, 4))
+    network = nn.Sequential(seeded(SmallUNet(3)), script, nn.Conv3d(3, 2, 1)).eval()
+    injected = am.inject(network, label=1, layer=["0.merge", "2"])
+    assert torch.equal(injected(batch_of()), network(batch_of()))
+    assert all(values.any() for values in injected.get_attention_map().values())
+
+
 def test_replicas_of_data_parallel():
     """Each replica predicts by its own weights, as on several GPUs."""
     network = seeded(SmallUNet(3))
@@ -645,14 +681,20 @@ def test_wrong_arguments(arguments, error, message):
         am.inject(seeded(SmallUNet(3)), **arguments)
 
 
+def compiled_in_place(module: nn.Module) -> nn.Module:
+    module.compile()
+    return module
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
         ("model.pt", "Expected a torch.nn.Module, got str"),
         (torch.jit.trace(nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 4, 4)), "got TorchScript"),
         (torch.compile(nn.Conv2d(1, 1, 1)), "model._orig_mod"),
+        (compiled_in_place(nn.Conv2d(1, 1, 1)), "make it again without"),
     ],
-    ids=["path", "TorchScript", "compiled"],
+    ids=["path", "TorchScript", "compiled", "compiled in place"],
 )
 def test_wrong_modules(module, message):
     with pytest.raises(am.ModelError, match=message):
@@ -663,6 +705,7 @@ def test_wrong_modules(module, message):
     ("arguments", "call", "error", "message"),
     [
         ({"layer": "encc"}, {}, am.LayerError, "'encc' is not in this model; closest: 'enc'"),
+        ({"layer": "q"}, {}, am.LayerError, r"this model; model.get_layers\(\) lists all"),
         ({"label": 3}, {}, am.TargetError, "Expected a class from 0 to 2"),
         ({"label": torch.ones(2, 2, 2)}, {}, am.TargetError, "mask of the output's shape"),
         ({"label": lambda y: "no"}, {}, am.TargetError, "got 'no'"),

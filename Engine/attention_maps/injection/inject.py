@@ -99,6 +99,11 @@ def inject(
             "Expected a module from before torch.compile, got a compiled one; inject what it was "
             "made of: inject(model._orig_mod)."
         )
+    if vars(model).get("_compiled_call_impl") is not None:
+        raise ModelError(
+            "Expected a module that was not compiled, got one after model.compile(), whose calls "
+            "cannot be followed; make it again without that line."
+        )
     settings = checked_settings(
         output_dir, backend, layer, data_shape, label=label, save_maps=save_maps,
         save_pickle=save_pickle, save_scores=save_scores, evaluate=evaluate, metric=metric,

@@ -18,6 +18,7 @@ from attention_maps.answer import Answer
 from attention_maps.errors import ImageError, ModelRunError
 from attention_maps.geometry import affine_of_layer
 from attention_maps.injection.labels import Asked, asked_for
+from attention_maps.injection.layers import asked_layers
 from attention_maps.logits import without_leftover_axes
 from attention_maps.model import LoadedModel
 from attention_maps.models.base import refuse_inference_tensors
@@ -64,18 +65,19 @@ class _Own(EagerNetwork):
         arguments: What it is called with beside the batch.
 
     Attributes:
+        arguments: The same; may be changed.
         returned: What it returned last.
     """
 
     def __init__(self, module: Any, arguments: Mapping[str, Any]) -> None:
         super().__init__(module)
-        self._arguments = arguments
+        self.arguments = arguments
         self.returned: Any = None
 
     def call(self, inputs: torch.Tensor) -> Any:
         """Call the module without what injection adds."""
         own = getattr(self.module, "model_forward", self.module)
-        self.returned = own(inputs, **self._arguments)
+        self.returned = own(inputs, **self.arguments)
         return self.returned
 
 
@@ -98,7 +100,7 @@ class MapMaker:
         refuse_inference_tensors(module)
         self._network = _Own(module, arguments)
         self._method = method
-        self._layers = _listed(layers, module, self._network)
+        self._layers = asked_layers(layers, module, self._network)
         self._known = known
         self._cudnn = cudnn
 
@@ -128,10 +130,14 @@ class MapMaker:
         with self._undisturbed(inputs):
             if self._method.needs == "layer":
                 return self._explain(inputs, label)
-            found = [
-                self._explain(inputs[image : image + 1], _of_image(label, image, inputs))
-                for image in range(len(inputs))
-            ]
+            found, arguments = [], self._network.arguments
+            for image in range(len(inputs)):
+                self._network.arguments = {
+                    name: _row(value, image, inputs) for name, value in arguments.items()
+                }
+                found.append(
+                    self._explain(inputs[image : image + 1], _of_image(label, image, inputs))
+                )
         names = [name for _, asked in found for name in asked]
         return [_joined(maps) for maps in zip(*(maps for maps, _ in found), strict=True)], names
 
@@ -272,11 +278,10 @@ def _joined(maps: tuple[LayerMaps, ...]) -> LayerMaps:
 def _of_image(label: Any, image: int, inputs: torch.Tensor) -> Any:
     """A mask of the whole batch, for one image."""
     several = isinstance(label, torch.Tensor | np.ndarray) and label.ndim in (2, inputs.ndim)
-    return label[image : image + 1] if several and len(label) == len(inputs) else label
+    return _row(label, image, inputs) if several else label
 
 
-def _listed(layers: str | list[str], module: Any, network: EagerNetwork) -> list[str]:
-    """Layers as a list; inside a DataParallel by their names there."""
-    names = [layers] if isinstance(layers, str) else layers
-    wrapped = network.module is not module
-    return [name.removeprefix("module.") for name in names] if wrapped else names
+def _row(value: Any, image: int, inputs: torch.Tensor) -> Any:
+    """Of an array or tensor with a row for each image that of one; all else as it is."""
+    rows = isinstance(value, torch.Tensor | np.ndarray) and value.ndim > 0
+    return value[image : image + 1] if rows and len(value) == len(inputs) else value

@@ -7,6 +7,7 @@ and submodules are shared, so that names, saving, moving and modes are the calle
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class Injected:
 
     def forward(
         self,
-        batch: torch.Tensor,
+        batch: torch.Tensor | None = None,
         label: Any = None,
         mask: Any = None,
         raw_input: Any = None,
@@ -39,17 +40,21 @@ class Injected:
         """Predict, and make maps where that is enabled and the module is not being exported.
 
         Args:
-            batch: (B, C, *spatial).
+            batch: (B, C, *spatial); may be given under the module's own name for it.
             label: What is asked this time; None for what was asked when injecting.
             mask: (B, 1, *spatial) of 0 and 1, to evaluate maps against.
             raw_input: Images that maps are saved with: for 3D what has a place in the world
                 (attention_maps.Image, SimpleITK or nibabel image, path), for 2D also pictures
                 (B, rows, columns, 3) or (B, 3, rows, columns). One, or one for each image.
-            arguments: What the module itself takes beside the batch, by name.
+            arguments: What the module itself takes beside the batch, by name. Methods that work on
+                the input go from image to image, and take tensors apart whose first axis has as
+                many rows as the batch.
 
         Returns:
             The prediction; with `replace`, `return_attention` or `return_score` what they say.
         """
+        if batch is None:
+            batch = arguments.pop(self._name_of_batch(), None)
         session = vars(self).get("_injection")  # a part of a Sequential has none
         exporting = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
         if exporting or session is None or not session.enabled:
@@ -60,6 +65,11 @@ class Injected:
         """Call the module as it was before."""
         own = vars(self).get(OWN_FORWARD)
         return super().forward(*args, **kwargs) if own is None else own(*args, **kwargs)  # type: ignore[misc]
+
+    def _name_of_batch(self) -> str:
+        """What the module itself calls its first argument."""
+        own = vars(self).get(OWN_FORWARD) or super().forward  # type: ignore[misc]
+        return next(iter(inspect.signature(own).parameters), "batch")
 
     def get_layers(self, reverse: bool = False) -> list[str]:
         """Names of all submodules, each after what it is made of; `reverse` has the last first."""

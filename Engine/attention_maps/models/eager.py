@@ -76,7 +76,7 @@ class EagerNetwork:
         handles = []
         try:
             for name, part in self.module.named_modules():
-                if name:
+                if name and not isinstance(part, torch.jit.ScriptModule):  # it takes no hooks
                     hook = _hook(*self.label(name, part), tap)
                     handles.append(part.register_forward_hook(hook, always_call=False))
             yield
