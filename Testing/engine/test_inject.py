@@ -755,6 +755,8 @@ def test_nothing_to_dump(tmp_path):
     injected(batch_of())
     with pytest.raises(am.MethodError, match="nothing was evaluated"):
         injected.dump()
+    with pytest.raises(am.MethodError, match="got none; evaluate maps first"):
+        am.Evaluator(tmp_path).dump()
     with pytest.raises(am.MethodError, match="without one"):
         am.inject(seeded(SmallUNet(3))).save_attention_map(np.ones((4, 4)))
 

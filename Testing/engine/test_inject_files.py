@@ -144,7 +144,8 @@ def test_of_another_size(tmp_path):
 @pytest.mark.parametrize("shape", ["layer", (16, 11, 3)])
 def test_data_shape(tmp_path, shape):
     """The layer's grid or any other, in the world: the same map at the same places."""
-    injected = injected_into(tmp_path, data_shape=shape)
+    given = shape if shape == "layer" else np.array(shape)
+    injected = injected_into(tmp_path, data_shape=given)
     batch = batch_of()
     injected(batch, raw_input=am.Image(batch[0].numpy(), AFFINE))
     own = (4, 6, 5) if shape == "layer" else shape
@@ -277,6 +278,7 @@ def test_wrong_picture(tmp_path):
 def test_pickle(tmp_path, axes):
     """All maps in the order of calls, layers, images."""
     injected = injected_into(tmp_path, axes, layer=["down", "merge"], save_pickle=True)
+    tmp_path.rmdir()  # what was collected is not lost with the folder
     expected = []
     for images in (2, 1):
         injected(batch_of(images, axes))

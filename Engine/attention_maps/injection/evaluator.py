@@ -115,6 +115,8 @@ class Evaluator:
         """
         from attention_maps.report.writing import write_tables
 
+        if not self._scores:
+            raise MethodError("Expected scores to write, got none; evaluate maps first.")
         scores = [
             score
             for score in self._scores
@@ -124,7 +126,7 @@ class Evaluator:
             have = sorted({f"{score.layer} (class {score.class_label})" for score in self._scores})
             raise MethodError(
                 f"Expected scores of layer {layer!r} and class {class_label!r} to write, got none; "
-                f"there are: {', '.join(have) or 'none at all, evaluate maps first'}."
+                f"there are: {', '.join(have)}."
             )
         means = self._means(scores)
         tables = {} if mean_only else {"Scores": [asdict(score) for score in scores]}

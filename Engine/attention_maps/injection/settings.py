@@ -45,7 +45,7 @@ class Settings:
     cudnn: bool
 
     def in_folder(self, name: str) -> Path:
-        """A path in the output folder.
+        """A path in the output folder, which is made where it does not exist any more.
 
         Raises:
             MethodError: If there is none.
@@ -55,6 +55,7 @@ class Settings:
                 f"Expected a folder for '{name}', but the module was injected without one; give "
                 "inject(..., output_dir='attention_maps')."
             )
+        self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / name
 
 
@@ -94,8 +95,8 @@ def _checked_layers(layer: Any) -> str | list[str]:
 
 
 def _checked_shape(shape: Any) -> str | tuple[int, ...]:
-    if shape in ("default", "layer"):
-        return str(shape)
+    if isinstance(shape, str) and shape in ("default", "layer"):
+        return shape
     try:
         sizes = tuple(shape) if not isinstance(shape, str) else ()
     except TypeError:
