@@ -241,7 +241,9 @@ def test_pictures(tmp_path, backend):
         assert np.abs(shown[row, column] - expected).max() < 3
 
 
-@pytest.mark.parametrize("form", ["bytes", "shares", "channels first", "batch", "normalized"])
+@pytest.mark.parametrize(
+    "form", ["bytes", "shares", "channels first", "batch", "normalized", "flat"]
+)
 def test_pictures_on_the_input(tmp_path, form):
     """The picture shows where there is no evidence, and keeps its size."""
     below = np.zeros((6, 9, 3), np.uint8)
@@ -252,10 +254,11 @@ def test_pictures_on_the_input(tmp_path, form):
         "channels first": [torch.from_numpy(below.transpose(2, 0, 1).copy())],
         "batch": torch.from_numpy(below)[None],
         "normalized": [below / 100 - 1],
+        "flat": np.full((6, 9), -3.0),
     }[form]
     injected = am.inject(Bar(), tmp_path, layer="down", label=0, save_maps=True)
     injected(torch.zeros(1, 1, 6, 9), raw_input=raw)
-    scale = 1.275 if form == "normalized" else 1
+    scale = {"normalized": 1.275, "flat": 0}.get(form, 1)
     np.testing.assert_allclose(pixels(tmp_path), below * scale, atol=1)
     values = torch.zeros(1, 1, 6, 9)
     values[..., 5, :] = 1
@@ -336,3 +339,6 @@ def test_m3d_cams_save(tmp_path, axes):
     path = medcam.save(picture(axes)[0], str(tmp_path / "folder" / "map"), heatmap=axes == 3)
     assert path.name == ("map.png" if axes == 2 else "map.nii.gz")
     assert path.exists()
+    with pytest.raises(am.ImageError, match="finite"):
+        medcam.save(picture(axes)[0] * np.nan, str(tmp_path / "other" / "map"), heatmap=True)
+    assert not (tmp_path / "other").exists()

@@ -197,6 +197,9 @@ def test_wrong_choices(arguments, message):
         (np.ones((1, 1, 2, 2)), np.ones((2, 2)), r"attention_map\[0, 0\]"),
         (np.ones((2, 2)), np.ones((1, 2, 2)), r"mask\[0, 0\]"),
         (np.full((2, 2), np.nan), np.ones((2, 2)), "finite values"),
+        (np.ones((2, 2)), np.full((2, 2), np.nan), "mask of 0 and 1, got values such as nan"),
+        (np.ones((0, 2)), np.ones((0, 2)), r"Expected a map .* got shape \(0, 2\)"),
+        (np.ones((2, 2)), np.ones((0, 2)), r"mask .* got shape \(0, 2\)"),
     ],
 )
 def test_wrong_arrays(values, mask, message):

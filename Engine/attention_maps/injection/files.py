@@ -10,6 +10,7 @@ import numpy as np
 from attention_maps.errors import ImageError
 from attention_maps.image_io import write_image
 from attention_maps.image_io.files import written_whole
+from attention_maps.injection.arrays import as_array, of_size
 from attention_maps.injection.places import on_grid, place_of
 from attention_maps.inputs import as_image
 
@@ -55,10 +56,9 @@ def save_array(stem: Path, attention_map: Any, signed: bool, raw: Any = None) ->
         raw: The image of the map: for 3D what has a place in the world, for 2D also a picture.
 
     Raises:
-        ImageError: If it is not one map with 2 or 3 axes.
+        ImageError: If it is not one map with 2 or 3 axes of finite values.
     """
-    tensor = hasattr(attention_map, "detach")
-    array = np.asarray(attention_map.detach().float().cpu() if tensor else attention_map)
+    array = as_array(attention_map)
     while array.ndim > 2 and array.shape[0] == 1:  # as get_attention_map() gives it
         array = array[0]
     if array.ndim not in (2, 3):
@@ -66,6 +66,8 @@ def save_array(stem: Path, attention_map: Any, signed: bool, raw: Any = None) ->
             f"Expected one map (*spatial) with 2 or 3 axes, got shape {array.shape}; take one "
             "image: attention_map[0, 0]."
         )
+    if not np.isfinite(array).all():
+        raise ImageError("Expected a map of finite values, got NaN or Inf.")
     where = place_of(None if array.ndim == 2 else raw, array.shape)
     return save_map(stem, on_grid(array[None], np.eye(4), where, "default"), signed, raw)
 
@@ -78,32 +80,22 @@ def _drawn(values: np.ndarray, signed: bool, raw: Any) -> np.ndarray:
     if raw is None:
         factor = math.ceil(SMALLEST / min(values.shape))
         size = tuple(n * factor for n in values.shape)
-        colors = style.scale.to_rgba(_of_size(values, size), bytes=True)
+        colors = style.scale.to_rgba(of_size(values, size), bytes=True)
         return np.ascontiguousarray(colors[..., :3])
     below = _picture(raw)
     if not style.largest:
         return np.rint(below * 255).astype(np.uint8)
-    above = style.colors(_of_size(values, below.shape[:2]))
+    above = style.colors(of_size(values, below.shape[:2]))
     opacity = above[..., 3:]
     mixed = above[..., :3] * opacity + below * (1 - opacity)
     return np.rint(mixed * 255).astype(np.uint8)
-
-
-def _of_size(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Linear interpolation onto a picture with the same outer edges."""
-    from torch import from_numpy
-    from torch.nn.functional import interpolate
-
-    tensor = from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
-    return interpolate(tensor, size, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 def _picture(raw: Any) -> np.ndarray:
     """(rows, columns, 3) from 0 to 1 of a picture, colors first or last, of whatever range."""
     if not isinstance(raw, np.ndarray) and not hasattr(raw, "detach"):
         raw = as_image(raw, 2).array
-    array = np.asarray(raw.detach().cpu() if hasattr(raw, "detach") else raw)
-    array = array.astype(np.float64)
+    array = as_array(raw).astype(np.float64)
     if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
         array = np.moveaxis(array, 0, -1)
     array = array[..., None] if array.ndim == 2 else array
@@ -116,4 +108,4 @@ def _picture(raw: Any) -> np.ndarray:
     low, high = float(array.min()), float(array.max())
     if low >= 0 and high <= 255:
         return array / (255 if high > 1 else 1)
-    return (array - low) / (high - low)
+    return (array - low) / ((high - low) or 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_maps.errors import ImageError, MethodError
+from attention_maps.injection.arrays import as_array, of_size
 from attention_maps.measures.threshold import otsu_threshold
 from attention_maps.registry import find_metric
 from attention_maps.registry import metrics as all_metrics
@@ -86,7 +87,13 @@ def compute_score(
     values, inside = _as_map(attention_map), _as_mask(mask)
     if metric in METRICS and values.min() < 0:
         values = np.abs(values)
-    values = _of_size(values, inside.shape)
+    if inside.ndim != values.ndim:
+        raise ImageError(
+            f"Expected a mask with {values.ndim} axes as the map, got shape {inside.shape}; take "
+            "one image and channel of it: mask[0, 0]."
+        )
+    if inside.shape != values.shape:
+        values = of_size(values, inside.shape)
     if callable(metric):
         return float(metric(values, inside.astype(np.uint8)))
     if metric not in METRICS:
@@ -126,8 +133,8 @@ def _by_engine(
 
 
 def _as_map(attention_map: Any) -> NDArray[np.float32]:
-    array = np.asarray(_on_cpu(attention_map))
-    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub":
+    array = as_array(attention_map)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or not array.size:
         raise ImageError(
             f"Expected a map (*spatial) with 2 or 3 axes, got shape {array.shape}, {array.dtype}; "
             "take one image and channel: attention_map[0, 0]."
@@ -138,34 +145,17 @@ def _as_map(attention_map: Any) -> NDArray[np.float32]:
 
 
 def _as_mask(mask: Any) -> NDArray[np.bool_]:
-    array = np.asarray(_on_cpu(mask))
-    if array.dtype.kind not in "fiub" or not np.isin(array, (0, 1)).all():
+    array = as_array(mask)
+    if array.dtype.kind not in "fiub" or not array.size:
         raise ImageError(
-            f"Expected a mask of 0 and 1, got values such as {array.ravel()[array.argmax()]!r}; "
+            f"Expected a mask (*spatial) of 0 and 1, got shape {array.shape}, {array.dtype}."
+        )
+    if not np.isin(array, (0, 1)).all():
+        raise ImageError(
+            f"Expected a mask of 0 and 1, got values such as {array.ravel()[array.argmax()]:g}; "
             "give one class: mask == 2."
         )
     return array.astype(np.bool_)
-
-
-def _on_cpu(values: Any) -> Any:
-    return values.detach().cpu().float() if hasattr(values, "detach") else values
-
-
-def _of_size(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The map on the mask's grid: both have the same outer edges."""
-    if values.shape == shape:
-        return values
-    if len(shape) != values.ndim:
-        raise ImageError(
-            f"Expected a mask with {values.ndim} axes as the map, got shape {shape}; take one "
-            "image and channel of it: mask[0, 0]."
-        )
-    from torch import from_numpy
-    from torch.nn.functional import interpolate
-
-    mode = "bilinear" if values.ndim == 2 else "trilinear"
-    tensor = from_numpy(np.ascontiguousarray(values))[None, None]
-    return interpolate(tensor, shape, mode=mode, align_corners=False)[0, 0].numpy()
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import torch
 
 from attention_maps.errors import ImageError, MethodError
 from attention_maps.image_io.files import written_whole
+from attention_maps.injection.arrays import as_array
 from attention_maps.injection.evaluator import Evaluator
 from attention_maps.injection.files import save_array, save_map
 from attention_maps.injection.maps import MapMaker, checked_batch
@@ -131,7 +132,7 @@ class Session:
                 "Expected a mask to evaluate against, as evaluate=True, got none; give it with the "
                 "batch: model(batch, mask=mask)."
             )
-        array = np.asarray(_on_cpu(mask))
+        array = as_array(mask)
         axes = inputs.ndim - 2
         array = array[:, 0] if array.ndim == axes + 2 else array
         if array.ndim != axes + 1 or len(array) != len(inputs):
@@ -196,7 +197,3 @@ class Session:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._lock = threading.RLock()
-
-
-def _on_cpu(values: Any) -> Any:
-    return values.detach().cpu() if hasattr(values, "detach") else values
