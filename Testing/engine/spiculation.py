@@ -1,8 +1,9 @@
 """Synthetic scans in which only spiculations decide the class, and a network trained on them.
 
 Each scan is a body with one lesion, a bright irregular blob. Lesions of class 1 have spiculations:
-thin lines of the blob's own brightness that run outward from it. Everything else is drawn from the
-same distributions in both classes, so the evidence is known to the voxel.
+thin lines of the blob's own brightness that run outward from it. All other voxels are the same for
+both classes of a seed, partial volume included, so the evidence is known to the voxel: neither the
+lesion's size nor its brightness tells the class.
 """
 
 from __future__ import annotations
@@ -62,8 +63,11 @@ def make_scan(seed: int, label: int) -> Scan:
     lengths = rng.uniform(3, 5, len(directions))
     lines = _lines(center, directions, lengths, lesion)  # drawn in both classes, shown in one
     spiculations = lines & ~lesion & (label == 1)
-    values = np.where(lesion | spiculations, 0.85, values)
-    values = ndimage.gaussian_filter(values, 0.4) + 0.02 * rng.standard_normal(SHAPE)
+    without, within = (
+        ndimage.gaussian_filter(np.where(bright, 0.85, values), 0.4)
+        for bright in (lesion, lesion | spiculations)
+    )
+    values = np.where(spiculations, within, without) + 0.02 * rng.standard_normal(SHAPE)
     image = am.Image(values[None].astype(np.float32), np.diag([*SPACING, 1.0]))
     return Scan(image, lesion, spiculations, label)
 
