@@ -93,7 +93,7 @@ def _finding(rows: list[dict[str, float]], level: float) -> Finding:
         "least rank correlation": worst, "largest relative change of the score": moved,
     }  # fmt: skip
     detail = (
-        f"(rank correlation {worst:.2f} or more, relative change up to {max(changes):.2f}), and "
+        f"(rank correlation at least {worst:.2f}, relative change up to {max(changes):.2f}), and "
         f"the score by up to {100 * moved:.1f} %"
     )
     start = f"With noise of {100 * level:g} % of the intensity range the map"
