@@ -34,6 +34,7 @@ class Option:
         help: What it does, one line.
         low: Smallest allowed value.
         high: Largest allowed value.
+        unit: Of the value, such as "mm"; empty for a plain number.
         name: Filled in by the register.
         type: Filled in by the register: int, float, bool or str.
         default: Filled in by the register.
@@ -43,6 +44,7 @@ class Option:
     help: str
     low: float | None = None
     high: float | None = None
+    unit: str = ""
     name: str = ""
     type: type = float
     default: Any = None

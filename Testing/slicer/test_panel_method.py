@@ -93,6 +93,11 @@ def test_every_option_of_every_method_has_a_field(name):
             assert round(field.default, field.decimals) == field.default
 
 
+def test_lengths_say_that_they_are_mm():
+    (field,) = OptionFields.optionFields(am.metrics()["pointing_game"], {})
+    assert (field.label, field.unit) == ("Tolerance", "mm")
+
+
 def example(
     probe,
     *,

@@ -24,7 +24,9 @@ FAR = math.inf
 def pointing_game(
     comparison: Comparison,
     *,
-    tolerance: Annotated[float, Option("how far from the mask is a hit, too, in mm", low=0)] = 0.0,
+    tolerance: Annotated[
+        float, Option("how far from the mask is a hit, too, in mm", low=0, unit="mm")
+    ] = 0.0,
 ) -> float:
     """1 where the hottest voxel lies inside the mask or near enough, else 0.
 

@@ -32,6 +32,7 @@ class OptionField:
         high: largest value.
         decimals: after the point.
         choices: all values of a choice.
+        unit: of a number.
     """
 
     name: str
@@ -44,6 +45,7 @@ class OptionField:
     high: float = 0
     decimals: int = 0
     choices: tuple[str, ...] = ()
+    unit: str = ""
 
 
 def optionFields(method: Method, chosen: Mapping[str, Any]) -> tuple[OptionField, ...]:
@@ -71,6 +73,7 @@ def _field(option: Option, chosen: Mapping[str, Any]) -> OptionField:
         far if option.high is None else option.high,
         _decimals(option.default) if kind == "float" else 0,
         tuple(option.choices),
+        option.unit,
     )
 
 

@@ -68,6 +68,7 @@ def _widgetOf(field: OptionField, changed):
         widget.connect("valueChanged(int)", changed)
     else:
         widget = qt.QDoubleSpinBox()
+        widget.setSuffix(f" {field.unit}" if field.unit else "")
         widget.setDecimals(field.decimals)
         widget.setRange(field.low, field.high)
         widget.setSingleStep(10.0 ** (1 - field.decimals))
