@@ -51,12 +51,11 @@ class Column:
 def addTable(columns: list[Column], besideNode, title: str, kind: str):
     """Add a table node in the folder of another node.
 
-        Args:
-            columns: from left to right; each title once.
-            besideNode: a node in that folder.
-            title: name of the node.
-            kind: MAP_ROLE = "AttentionMaps.Map"
-    METRICS, STRUCTURES, SPOTS, SWEEP or TRUST.
+    Args:
+        columns: from left to right; each title once.
+        besideNode: a node in that folder.
+        title: name of the node.
+        kind: METRICS, STRUCTURES, SPOTS, SWEEP or TRUST.
     """
     scene = besideNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLTableNode", uniqueName(scene, title))
