@@ -5,7 +5,7 @@ import slicer
 import slicer.util
 import vtk
 
-from . import Attached, LayerSequence, Tables
+from . import Attached, LayerSequence, Signs, Tables
 from .Naming import uniqueName
 from .Tables import Column
 
@@ -13,17 +13,18 @@ BOX_ROLE = "AttentionMaps.Box"
 _FADED = 0.9  # of the color of one spot is left in the next
 
 
-def addSpots(spots, mapNode):
+def addSpots(spots, mapNode, sign="positive"):
     """Add a table of hot spots, and a box around each of them in a folder beside the map.
 
     Args:
         spots: what `attention_maps.hot_spots` found, the strongest first; may be empty.
         mapNode: the map; the boxes lie in the world as it lies there now.
+        sign: what counted of the map.
 
     Returns:
         The `vtkMRMLTableNode`; `boxesOf` gives its boxes.
     """
-    table = _addTable(spots, mapNode)
+    table = _addTable(spots, mapNode, sign)
     scene, folder = mapNode.GetScene(), _addFolder(mapNode, table.GetName())
     try:
         for spot in spots:
@@ -43,7 +44,7 @@ def boxesOf(tableNode) -> list:
     return [node for node in found if node is not None]
 
 
-def _addTable(spots, mapNode):
+def _addTable(spots, mapNode, sign):
     names = list(dict.fromkeys(name for spot in spots for name in spot.overlaps))
     axes = ("R", "A", "S")
     numbers = [
@@ -68,9 +69,9 @@ def _addTable(spots, mapNode):
                "Share of the spot that lies in this segment.")
         for name in names
     ]  # fmt: skip
-    title = f"{LayerSequence.nameOf(mapNode)} | hot spots"
+    title = f"{LayerSequence.nameOf(mapNode)} | hot spots{Signs.inWords(sign)}"
     table = Tables.addTable(numbers, mapNode, title, Tables.SPOTS)
-    Attached.attach(table, {"hot_spots": [spot.to_dict() for spot in spots]})
+    Attached.attach(table, {"hot_spots": [spot.to_dict() for spot in spots], "sign": sign})
     table.SetNodeReferenceID(Tables.MAP_ROLE, mapNode.GetID())
     return table
 

@@ -49,7 +49,7 @@ class AnalysisActions:
             metrics: names of metrics; None for all.
             threshold: "otsu", a share of the largest value, "value:0.3" or "quantile:0.95", with
                 "+largest" after it for the largest connected part alone.
-            options: of the metrics, such as tolerance in mm.
+            options: of the metrics, such as tolerance in mm; and `sign`, as in `structures`.
 
         Returns:
             The `vtkMRMLTableNode`; where a metric is no number, "Remarks" says why.
@@ -62,7 +62,7 @@ class AnalysisActions:
         logging.info("%s: %d rows", table.GetName(), table.GetNumberOfRows())
         return table
 
-    def structures(self, mapNode, segmentationNode, segmentIDs=None):
+    def structures(self, mapNode, segmentationNode, segmentIDs=None, *, sign="positive"):
         """Add a table of the attention's share in every segment, and outside of all of them.
 
             table = logic.structures(overlay, segmentation)
@@ -71,18 +71,20 @@ class AnalysisActions:
             mapNode: the map, at the layer that it shows.
             segmentationNode: holds the structures.
             segmentIDs: of those that count; None for all.
+            sign: what counts of a signed map: "positive" is what speaks for the answer, "negative"
+                what speaks against it, "absolute" both.
         """
         ensureEngine()
         from attention_maps.structures import evidence_table
 
         masks = StructureTable.masksOf(segmentationNode, segmentIDs)
-        found = evidence_table(StructureTable.imageOf(mapNode), masks)
+        found = evidence_table(StructureTable.imageOf(mapNode), masks, sign=sign)
         with removeNewNodesOnError(mapNode.GetScene()):
-            return StructureTable.addTable(found, mapNode)
+            return StructureTable.addTable(found, mapNode, sign)
 
     def hotSpots(
         self, mapNode, threshold="otsu", *, minimumMl: float = 0.0, most: int | None = None,
-        segmentationNode=None, segmentIDs=None,
+        segmentationNode=None, segmentIDs=None, sign="positive",
     ):  # fmt: skip
         """Add a table of a map's hot spots, and a box (ROI) around each of them in one folder.
 
@@ -96,6 +98,7 @@ class AnalysisActions:
             most: how many at most; None for all.
             segmentationNode: tells how much of each spot lies in which segment.
             segmentIDs: of those that count; None for all.
+            sign: as in `structures`; numbers of what speaks against the answer are turned positive.
         """
         ensureEngine()
         from attention_maps.spots import hot_spots
@@ -105,10 +108,10 @@ class AnalysisActions:
             masks = StructureTable.masksOf(segmentationNode, segmentIDs)
         spots = hot_spots(
             StructureTable.imageOf(mapNode), threshold, minimum_ml=minimumMl, most=most,
-            segments=masks,
+            segments=masks, sign=sign,
         )  # fmt: skip
         with removeNewNodesOnError(mapNode.GetScene()):
-            return HotSpotNodes.addSpots(spots, mapNode)
+            return HotSpotNodes.addSpots(spots, mapNode, sign)
 
     def boxesOf(self, tableNode) -> list:
         """Return the boxes (`vtkMRMLMarkupsROINode`) of a table of hot spots.

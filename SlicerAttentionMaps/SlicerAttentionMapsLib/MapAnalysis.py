@@ -12,6 +12,7 @@ from . import (
     MetricsTable,
     PlaceBridge,
     ResultNodes,
+    Signs,
     VolumeBridge,
     VolumeGeometry,
 )
@@ -96,7 +97,7 @@ def evaluate(
         segmentIds: ID of a segment, or several.
         metrics: names of metrics; None for all (`attention_maps.metrics()`).
         threshold: as in `attention_maps.evaluate`.
-        options: a dict of the metrics' options.
+        options: a dict of the metrics' options, and `sign`.
 
     Returns:
         The `vtkMRMLTableNode`: columns Map, Segment, Question, Method, Layer, one per metric, and
@@ -107,20 +108,21 @@ def evaluate(
 
     maps = list(mapNodes) if isinstance(mapNodes, list | tuple) else [mapNodes]
     ids = [segmentIds] if isinstance(segmentIds, str) else list(segmentIds)
+    options = options or {}
     rows = [
-        pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold, **(options or {})))
+        pair.row(am.evaluate(pair.image(), pair.mask(), metrics, threshold, **options))
         for pair in comparisons(maps, segmentationNode, ids)
     ]
-    return addMetrics(rows, maps, segmentationNode, threshold)
+    return addMetrics(rows, maps, segmentationNode, threshold, options)
 
 
-def addMetrics(rows, mapNodes, segmentationNode, threshold):
+def addMetrics(rows, mapNodes, segmentationNode, threshold, options):
     """Add the table of rows that were measured, named after the map where there is only one."""
-    title = "Attention maps | metrics"
-    if len(mapNodes) == 1:
-        title = f"{LayerSequence.nameOf(mapNodes[0])} | metrics"
+    sign = options.get("sign", Signs.POSITIVE)
+    what = LayerSequence.nameOf(mapNodes[0]) if len(mapNodes) == 1 else "Attention maps"
+    title = f"{what} | metrics{Signs.inWords(sign)}"
     beside = mapNodes[0] if mapNodes else segmentationNode
-    return MetricsTable.addTable(rows, beside, title, threshold)
+    return MetricsTable.addTable(rows, beside, title, {"threshold": threshold, "sign": sign})
 
 
 @dataclass(frozen=True)

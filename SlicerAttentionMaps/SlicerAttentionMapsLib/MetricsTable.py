@@ -51,14 +51,14 @@ def remarkOf(reasons: dict[str, str]) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in metrics.items())
 
 
-def addTable(rows: list[Row], besideNode, title: str, threshold):
+def addTable(rows: list[Row], besideNode, title: str, asked: dict):
     """Add a table node in the folder of another node.
 
     Args:
         rows: of the table.
         besideNode: a node in that folder.
         title: name of the node.
-        threshold: that the metrics were asked with.
+        asked: threshold and sign that the metrics were asked with.
 
     Raises:
         MethodError: If there is no row.
@@ -78,7 +78,7 @@ def addTable(rows: list[Row], besideNode, title: str, threshold):
         columns.append(Column(REMARKS, tuple(row.remark for row in rows)))
     node = Tables.addTable(columns, besideNode, title, Tables.METRICS)
     scores = [_plain(row) for row in rows if row.scores is not None]
-    Attached.attach(node, {"scores": scores, "threshold": threshold})
+    Attached.attach(node, {"scores": scores, **asked})
     return node
 
 

@@ -37,6 +37,7 @@ class SlicerAttentionMapsParameterNode:
         threshold: where a map's region ends, for its segmentation: "otsu" or a share.
         compareThreshold: where it ends for metrics and hot spots, as `attention_maps.evaluate`
             takes it.
+        compareSign: what counts of signed maps, as `attention_maps.evaluate` takes it.
         compareMaps: which maps are compared with the ground truth.
         metrics: names of the metrics as a JSON list; empty for all.
         metricOptions: their options as JSON, by name.
@@ -78,6 +79,7 @@ class SlicerAttentionMapsParameterNode:
     truthSegments: str = "[]"
     threshold: str = "0.5"
     compareThreshold: str = "otsu"
+    compareSign: Annotated[str, Choice(["positive", "negative", "absolute"])] = "positive"
     compareMaps: Annotated[str, Choice(["all", "current"])] = "all"
     metrics: str = "[]"
     metricOptions: str = "{}"

@@ -1,13 +1,23 @@
 """Maps of the scene, and what was measured of them, as cases of a report."""
 
-from . import Attached, LayerSequence, Maps, ResultNodes, StructureTable, Tables, VolumeBridge
+from . import (
+    Attached,
+    LayerSequence,
+    Maps,
+    ResultNodes,
+    Signs,
+    StructureTable,
+    Tables,
+    VolumeBridge,
+)
 from .EnginePath import ensureEngine
 
 
 def cases(mapNodes, segmentationNode=None, segmentIds=None) -> list:
     """Return one `attention_maps.worker.reporting.KeptCase` per scan.
 
-    Scores, tests, hot spots and the like are those of the scene's last tables.
+    Scores, tests, hot spots and the like are those of the scene's last tables about what speaks
+    for the answer.
 
     Args:
         mapNodes: the maps, each at the layer that it shows.
@@ -28,7 +38,7 @@ def cases(mapNodes, segmentationNode=None, segmentIds=None) -> list:
 def _caseOf(scanNode, mapNodes: list, masks: dict):
     from attention_maps.worker.reporting import KeptCase, KeptMap
 
-    tables = Tables.tablesOf(scanNode.GetScene())
+    tables = [node for node in Tables.tablesOf(scanNode.GetScene()) if _isAboutFor(node)]
     first = mapNodes[0]
     return KeptCase(
         scanNode.GetName(),
@@ -48,6 +58,11 @@ def _caseOf(scanNode, mapNodes: list, masks: dict):
         _lastOf(tables, Tables.STRUCTURES, Tables.MAP_ROLE, first).get("evidence", []),
         _thresholdOf(tables),
     )
+
+
+def _isAboutFor(table) -> bool:
+    """Return whether a table is about what speaks for the answer, as all that a report says."""
+    return Attached.attached(table).get("sign", Signs.POSITIVE) == Signs.POSITIVE
 
 
 def _scoresOf(mapNode, tables: list, masks: dict) -> dict:

@@ -2,7 +2,7 @@
 
 import slicer.util
 
-from . import Attached, LayerSequence, PlaceBridge, Tables, VolumeBridge
+from . import Attached, LayerSequence, PlaceBridge, Signs, Tables, VolumeBridge
 from .EnginePath import ensureEngine
 from .Tables import Column
 
@@ -57,15 +57,16 @@ def imageOf(mapNode):
     return Image(voxels, VolumeBridge.worldAffine(mapNode))
 
 
-def addTable(evidence, mapNode):
+def addTable(evidence, mapNode, sign="positive"):
     """Add the table of what `attention_maps.evidence_table` found.
 
     Args:
         evidence: a list of `StructureEvidence`.
         mapNode: the map.
+        sign: what counted of the map.
     """
     number = {
-        "Share": ([row.share for row in evidence], "", "Share of the positive attention, 0 to 1."),
+        "Share": ([row.share for row in evidence], "", "Share of the attention, 0 to 1."),
         "Volume": ([row.ml for row in evidence], "ml", "Volume of the structure on the map."),
         "Share per ml": (
             [row.share_per_ml for row in evidence], "1/ml", "Share of the attention per volume."
@@ -81,9 +82,9 @@ def addTable(evidence, mapNode):
     columns += [Column(title, tuple(values), *more) for title, (values, *more) in number.items()]
     if any(row.reason for row in evidence):
         columns.append(Column("Remarks", tuple(row.reason for row in evidence)))
-    title = f"{LayerSequence.nameOf(mapNode)} | structures"
+    title = f"{LayerSequence.nameOf(mapNode)} | structures{Signs.inWords(sign)}"
     table = Tables.addTable(columns, mapNode, title, Tables.STRUCTURES)
-    Attached.attach(table, {"evidence": [row.to_dict() for row in evidence]})
+    Attached.attach(table, {"evidence": [row.to_dict() for row in evidence], "sign": sign})
     table.SetNodeReferenceID(Tables.MAP_ROLE, mapNode.GetID())
     return table
 

@@ -17,7 +17,7 @@ class WorkerComparison:
         segmentIds: of its segments.
         metrics: names of metrics; None for all.
         threshold: as in `attention_maps.evaluate`.
-        options: a dict of the metrics' options.
+        options: a dict of the metrics' options, and `sign`; None for none.
         readable: makes an error one that can be shown.
     """
 
@@ -30,7 +30,7 @@ class WorkerComparison:
         self._maps = list(mapNodes)
         self._segmentation = segmentationNode
         self._pairs = MapAnalysis.comparisons(self._maps, segmentationNode, segmentIds)
-        self._metrics, self._threshold, self._options = metrics, threshold, options
+        self._metrics, self._threshold, self._options = metrics, threshold, options or {}
         self._readable = readable
         self._rows: list = []
         self._masks: dict = {}
@@ -82,7 +82,7 @@ class WorkerComparison:
         self._refuseWhatIsGone()
         with removeNewNodesOnError(self._segmentation.GetScene()):
             return MapAnalysis.addMetrics(
-                self._rows, self._maps, self._segmentation, self._threshold
+                self._rows, self._maps, self._segmentation, self._threshold, self._options
             )
 
 

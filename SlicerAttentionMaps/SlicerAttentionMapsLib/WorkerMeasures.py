@@ -1,5 +1,7 @@
 """Questions of a session that measure: a table comes of each, or nothing."""
 
+from functools import partial
+
 from . import HotSpotNodes, ReportCases, StructureTable, SweepTable, TrustTable
 from .SceneTransaction import removeNewNodesOnError
 from .WorkerComparison import WorkerComparison, refuseWhatIsGone
@@ -32,32 +34,35 @@ class WorkerMeasures(WorkerLine):
 
         return self._measure("compare", ask, listeners)
 
-    def structures(self, mapNode, segmentationNode, segmentIds=None, **listeners) -> WorkerQuestion:
+    def structures(
+        self, mapNode, segmentationNode, segmentIds=None, *, sign="positive", **listeners
+    ) -> WorkerQuestion:
         """Share out the attention of a map among segments.
 
         Args:
-            mapNode, segmentationNode, segmentIds: as in `SlicerAttentionMapsLogic.structures`.
+            mapNode, segmentationNode, segmentIds, sign: as in
+                `SlicerAttentionMapsLogic.structures`.
             listeners: onProgress, onDone, onError.
         """
 
         def ask(client, question) -> None:
             masks = StructureTable.masksOf(segmentationNode, segmentIds)
-            add = self._adding(question, mapNode, StructureTable.addTable)
+            make = partial(StructureTable.addTable, sign=sign)
+            sending = self._callbacks(question, on_done=self._adding(question, mapNode, make))
             question.report(0.0, mapNode.GetName())
             image = StructureTable.imageOf(mapNode)
-            sending = self._callbacks(question, on_done=add)
-            question.requests.append(client.evidence(image, masks, **sending))
+            question.requests.append(client.evidence(image, masks, sign=sign, **sending))
 
         return self._measure("structures", ask, listeners)
 
     def hotSpots(
         self, mapNode, threshold="otsu", *, minimumMl: float = 0.0, most=None,
-        segmentationNode=None, segmentIds=None, **listeners,
+        segmentationNode=None, segmentIds=None, sign="positive", **listeners,
     ) -> WorkerQuestion:  # fmt: skip
         """Find the hot spots of a map.
 
         Args:
-            mapNode, threshold, minimumMl, most, segmentationNode, segmentIds: as in
+            mapNode, threshold, minimumMl, most, segmentationNode, segmentIds, sign: as in
                 `SlicerAttentionMapsLogic.hotSpots`.
             listeners: onProgress, onDone, onError.
         """
@@ -66,11 +71,11 @@ class WorkerMeasures(WorkerLine):
             masks = {}
             if segmentationNode is not None:
                 masks = StructureTable.masksOf(segmentationNode, segmentIds)
-            add = self._adding(question, mapNode, HotSpotNodes.addSpots)
+            add = self._adding(question, mapNode, partial(HotSpotNodes.addSpots, sign=sign))
             question.report(0.0, mapNode.GetName())
             request = client.hot_spots(
                 StructureTable.imageOf(mapNode), threshold, minimum_ml=minimumMl, most=most,
-                masks=masks, **self._callbacks(question, on_done=add),
+                masks=masks, sign=sign, **self._callbacks(question, on_done=add),
             )  # fmt: skip
             question.requests.append(request)
 

@@ -64,6 +64,11 @@ def test_evidence_and_hot_spots(client, shown, masks, tmp_path):
         expected = am.hot_spots(shown, 0.2, minimum_ml=0.003, most=most, segments=masks)
         assert found
         assert repr(found) == repr(expected)  # areas are NaN
+    for sign in ("negative", "absolute"):
+        against = client.wait(client.evidence(shown, mixed, sign=sign))
+        assert repr(against) == repr(am.evidence_table(shown, masks, sign=sign))
+        found = client.wait(client.hot_spots(shown, 0.2, sign=sign))
+        assert repr(found) == repr(am.hot_spots(shown, 0.2, sign=sign))
 
 
 @pytest.fixture(scope="module")

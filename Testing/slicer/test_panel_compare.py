@@ -40,6 +40,17 @@ def with_(**changes) -> PanelState:
     return replace(READY, compare=replace(COMPARE, **changes))
 
 
+@pytest.mark.parametrize("signed", [True, False])
+def test_evidence_against_can_be_chosen_where_a_map_has_it(signed):
+    maps = (MapFacts("n1", "T1 | tumor"), MapFacts("n2", "T1 | edema", signed=signed))
+    state = replace(with_(sign="negative"), result=ResultState(maps=maps, current="n1"))
+    controls = ComparePanel.controls(state)
+    assert controls["compareSignComboBox"].visible is signed
+    assert controls["compareSignLabel"].visible is signed
+    assert controls["compareSignComboBox"].current == "negative"
+    assert ComparePanel.signOf(state) == ("negative" if signed else "positive")
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [

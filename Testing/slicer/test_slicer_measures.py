@@ -117,6 +117,50 @@ def test_the_table_of_hot_spots_tells_where_they_are_and_what_they_overlap(logic
     assert alone.GetNumberOfRows() == 1
 
 
+@pytest.mark.parametrize("sign", ["positive", "negative", "absolute"])
+def test_evidence_against_is_measured_as_the_engine_does(logic, session, scan, sign):
+    overlay = addMap(scan, blob(HOT) - 0.8 * blob(COLD), signed=True)
+    values, masks = shownOf(overlay), masksOf(truth := addTruth(scan)[0])
+    ids = list(truth.GetSegmentation().GetSegmentIDs())
+    tables = [
+        logic.evaluate(overlay, truth, ids, ["energy_inside"], sign=sign),
+        logic.structures(overlay, truth, sign=sign),
+        logic.hotSpots(overlay, 0.5, sign=sign),
+    ]
+    scores = am.evaluate(values, masks, ["energy_inside"], sign=sign)
+    shares = [row.share for row in am.evidence_table(values, masks, sign=sign)]
+    peaks = [spot.peak for spot in am.hot_spots(values, 0.5, sign=sign)]
+    assert columnOf(tables[0], "Energy inside") == [s["energy_inside"] for s in scores.values()]
+    assert columnOf(tables[1], "Share") == shares
+    assert columnOf(tables[2], "Peak") == peaks
+    ending = {"negative": " (against)", "absolute": " (for and against)"}.get(sign, "")
+    whats = ("metrics", "structures", "hot spots")
+    for table, what in zip(tables, whats, strict=True):
+        assert table.GetName().endswith(f" | {what}{ending}")
+    asked = [
+        session.evaluate([overlay], truth, ids, ["energy_inside"], options={"sign": sign}),
+        session.structures(overlay, truth, sign=sign),
+        session.hotSpots(overlay, 0.5, sign=sign),
+    ]
+    for question, table in zip(asked, tables, strict=True):
+        assert Tables.rowsOf(finish(session, question).result) == Tables.rowsOf(table)
+
+
+def test_reports_tell_what_speaks_for_the_answer(logic, scan, names, tmp_path):
+    overlay = logic.explain(scan, names, layer="features", method="hires_cam", target="tumor")
+    truth = addTruth(scan)[0]
+    logic.structures(overlay, truth)
+    logic.structures(overlay, truth, sign="negative")
+    logic.saveReport(tmp_path / "case.json", [overlay], truth)
+    written = json.loads((tmp_path / "case.json").read_text(encoding="utf-8"))
+    rows = am.evidence_table(shownOf(overlay), masksOf(truth))
+    assert [row["share"] for row in written["evidence"]] == pytest.approx([r.share for r in rows])
+
+
+def columnOf(table, title: str) -> list:
+    return [row[title] for row in Tables.rowsOf(table)]
+
+
 def test_boxes_lie_in_one_folder(scene, logic, mapNode):
     table = logic.hotSpots(mapNode, 0.5)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)

@@ -15,6 +15,7 @@ from attention_maps.worker.targets import packed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from attention_maps.measures.attention import Sign
     from attention_maps.worker.arrays import SharedFolder
     from attention_maps.worker.messages import SharedImage
     from attention_maps.worker.reporting import KeptCase
@@ -52,20 +53,25 @@ class MeasureRequests(Connection):
         return self._ask(make, callbacks)
 
     def evidence(
-        self, result: Any, masks: Mapping[str, Any], **callbacks: Unpack[Callbacks]
+        self,
+        result: Any,
+        masks: Mapping[str, Any],
+        *,
+        sign: Sign = "positive",
+        **callbacks: Unpack[Callbacks],
     ) -> Request:
         """Share out the attention among structures; gives a list of `StructureEvidence`.
 
         Args:
             result: The map.
             masks: An Image or a path by name of the structure.
+            sign: As in `attention_maps.evidence_table`.
             callbacks: See `Callbacks`.
         """
 
         def make(folder: SharedFolder, number: int) -> Any:
-            return messages.Evidence(
-                number, shared(_image_of(result), folder), _named(masks, folder)
-            )
+            shown = shared(_image_of(result), folder)
+            return messages.Evidence(number, shown, _named(masks, folder), sign)
 
         return self._ask(make, callbacks)
 
@@ -77,6 +83,7 @@ class MeasureRequests(Connection):
         minimum_ml: float = 0.0,
         most: int | None = None,
         masks: Mapping[str, Any] | None = None,
+        sign: Sign = "positive",
         **callbacks: Unpack[Callbacks],
     ) -> Request:
         """Find the hot spots of a map; gives a list of `HotSpot`.
@@ -87,13 +94,14 @@ class MeasureRequests(Connection):
             minimum_ml: Smaller ones are left out.
             most: How many at most; None for all.
             masks: Structures that they may overlap with, an Image or a path by name.
+            sign: As in `attention_maps.hot_spots`.
             callbacks: See `Callbacks`.
         """
 
         def make(folder: SharedFolder, number: int) -> Any:
             shown = shared(_image_of(result), folder)
             named = _named(masks or {}, folder)
-            return messages.HotSpots(number, shown, threshold, minimum_ml, most, named)
+            return messages.HotSpots(number, shown, threshold, minimum_ml, most, named, sign)
 
         return self._ask(make, callbacks)
 

@@ -50,11 +50,13 @@ class Evidence:
         id: Number of the request.
         result: The map, one channel, or its path.
         masks: The structures.
+        sign: As in `evidence_table`.
     """
 
     id: int
     result: SharedImage | str
     masks: tuple[NamedMask, ...]
+    sign: str = "positive"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class HotSpots:
         minimum_ml: Smaller ones are left out.
         most: How many at most; None for all.
         masks: Structures that they may overlap with.
+        sign: As in `hot_spots`.
     """
 
     id: int
@@ -76,6 +79,7 @@ class HotSpots:
     minimum_ml: float = 0.0
     most: int | None = None
     masks: tuple[NamedMask, ...] = ()
+    sign: str = "positive"
 
 
 @dataclass(frozen=True)

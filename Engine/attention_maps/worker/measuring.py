@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attention_maps.evaluation import evaluate
 from attention_maps.worker.measure_messages import (
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from attention_maps.explainer import Explainer
+    from attention_maps.measures.attention import Sign
     from attention_maps.types import ProgressCallback
     from attention_maps.worker.measure_messages import NamedMask
 
@@ -48,13 +49,14 @@ def measure(message: Evaluate | Evidence | HotSpots, fetch: Fetch) -> dict[str, 
         case Evidence():
             from attention_maps.structures import evidence_table
 
-            rows = evidence_table(result, _masks(message.masks, fetch))
+            masks, sign = _masks(message.masks, fetch), cast("Sign", message.sign)
+            rows = evidence_table(result, masks, sign=sign)
             return {"evidence": [row.to_dict() for row in rows]}
     from attention_maps.spots import hot_spots
 
     spots = hot_spots(
         result, message.threshold, minimum_ml=message.minimum_ml, most=message.most,
-        segments=_masks(message.masks, fetch) or None,
+        segments=_masks(message.masks, fetch) or None, sign=cast("Sign", message.sign),
     )  # fmt: skip
     return {"hot_spots": [spot.to_dict() for spot in spots]}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..i18n import _
+from ..Signs import ABSOLUTE, NEGATIVE, POSITIVE
 from . import SweepPanel, ThresholdChoice, TrustPanel
 from .Control import Control, Item
 from .SweepPanel import SweepState
@@ -46,6 +47,7 @@ class CompareState:
         segments: what is in it.
         maps: which maps are compared: "all" or "current".
         threshold: where a map's region ends, as text (see `ThresholdChoice`).
+        sign: what counts of signed maps, as text (see `Signs`).
         metrics: all metrics of the engine, and whether they are chosen.
         spotsMinimum: smaller hot spots are left out, ml.
         spotsMost: how many hot spots at most; 0 for all.
@@ -68,6 +70,7 @@ class CompareState:
     segments: tuple[Segment, ...] = ()
     maps: str = ALL_MAPS
     threshold: str = ThresholdChoice.OTSU
+    sign: str = POSITIVE
     metrics: tuple[CheckRow, ...] = ()
     spotsMinimum: float = 0.0
     spotsMost: int = 0
@@ -120,6 +123,15 @@ def workProblem(state: PanelState) -> str:
     return ""
 
 
+def signOf(state: PanelState) -> str:
+    """Return what counts of maps; there is a choice where one of them is signed."""
+    return state.compare.sign if _isAnySigned(state) else POSITIVE
+
+
+def _isAnySigned(state: PanelState) -> bool:
+    return any(item.signed for item in state.result.maps)
+
+
 def controls(state: PanelState) -> Controls:
     """Return what each widget of the section shows."""
     compare, why = state.compare, problem(state)
@@ -143,6 +155,7 @@ def controls(state: PanelState) -> Controls:
             toolTip=_("Which maps are compared; of a map with several layers all of them."),
         ),
         **ThresholdChoice.controls(compare.threshold),
+        **_sign(state),
         "compareButton": Control(
             enabled=not why,
             toolTip=why or _("Measure how much of the attention lies in the ground truth."),
@@ -159,6 +172,24 @@ def controls(state: PanelState) -> Controls:
                 "One page to keep or send: the maps of the scan in three planes, and what was "
                 "measured of them."
             ),
+        ),
+    }
+
+
+def _sign(state: PanelState) -> Controls:
+    """Return what is shown of the choice between evidence for and against."""
+    anySigned = _isAnySigned(state)
+    return {
+        "compareSignLabel": Control(visible=anySigned),
+        "compareSignComboBox": Control(
+            visible=anySigned,
+            items=(
+                Item(POSITIVE, _("For the answer")),
+                Item(NEGATIVE, _("Against the answer")),
+                Item(ABSOLUTE, _("For and against")),
+            ),
+            current=state.compare.sign,
+            toolTip=_("What counts of signed maps, for metrics, structures and hot spots."),
         ),
     }
 

@@ -27,6 +27,7 @@ class MapFacts:
         onTop: whether it lies over the others there.
         largest: its largest absolute value.
         caption: what it shows, in words.
+        signed: whether negative values mean evidence against.
     """
 
     id: str
@@ -35,6 +36,7 @@ class MapFacts:
     onTop: bool = False
     largest: float = 1.0
     caption: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True)

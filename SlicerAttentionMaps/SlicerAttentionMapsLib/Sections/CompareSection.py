@@ -17,6 +17,7 @@ from ..Panel.ComparePanel import (
     controls,
     mapProblem,
     problem,
+    signOf,
     truthProblem,
 )
 from .CheckList import CheckList
@@ -59,6 +60,7 @@ class CompareSection:
         ui.compareThresholdComboBox.connect("activated(int)", guarded(self.onThresholdKind))
         ui.compareThresholdSpinBox.connect("valueChanged(double)", guarded(self.onThreshold))
         ui.compareLargestCheckBox.connect("toggled(bool)", guarded(self.onLargest))
+        ui.compareSignComboBox.connect("activated(int)", guarded(self.onSign))
         ui.compareButton.connect("clicked()", guarded(self.onCompare))
         ui.structuresButton.connect("clicked()", guarded(self.onStructures))
         ui.spotsMinimumSpinBox.connect("valueChanged(double)", guarded(self.onMinimum))
@@ -74,6 +76,7 @@ class CompareSection:
             segments=_segmentsOf(truth, Asked.parsed(parameters.truthSegments, list)),
             maps=parameters.compareMaps,
             threshold=parameters.compareThreshold,
+            sign=parameters.compareSign,
             metrics=metricRows(self._options.known, Asked.parsed(parameters.metrics, list)),
             spotsMinimum=parameters.spotsMinimum,
             spotsMost=parameters.spotsMost,
@@ -178,6 +181,10 @@ class CompareSection:
         """Take the largest part alone, or all of them."""
         self._setThreshold(ThresholdChoice.withLargest(self._threshold(), largest))
 
+    def onSign(self, index: int) -> None:
+        """Let evidence for the answer count, or against it."""
+        self._panel.parameters.compareSign = self._panel.ui.compareSignComboBox.itemData(index)
+
     def onMinimum(self, milliliters: float) -> None:
         """Leave out smaller hot spots."""
         self._panel.parameters.spotsMinimum = milliliters
@@ -202,7 +209,7 @@ class CompareSection:
                 self.chosenSegments(state),
                 metrics,
                 self.threshold(state),
-                self._options.chosen(chosen(state.compare.metrics)),
+                {**self._options.chosen(chosen(state.compare.metrics)), "sign": signOf(state)},
                 **listeners,
             )
 
@@ -216,7 +223,9 @@ class CompareSection:
         mapNode, truth = panel.sections.result.currentMap(), panel.parameters.truthNode
 
         def ask(**listeners):
-            return panel.worker.structures(mapNode, truth, self.chosenSegments(state), **listeners)
+            return panel.worker.structures(
+                mapNode, truth, self.chosenSegments(state), sign=signOf(state), **listeners
+            )
 
         self.measure.start(STRUCTURES, ask, self.tableMade)
 
@@ -236,6 +245,7 @@ class CompareSection:
                 most=state.compare.spotsMost or None,
                 segmentationNode=truth,
                 segmentIds=self.chosenSegments(state),
+                sign=signOf(state),
                 **listeners,
             )
 

@@ -262,6 +262,7 @@ class ResultSection:
                 bool(shown) and node is shown[-1],
                 MapStyle.largestOf(node),
                 logic.caption(node),
+                MapStyle.isSigned(node),
             )
             for node in logic.maps()
         )
