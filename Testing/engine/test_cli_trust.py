@@ -75,12 +75,14 @@ def test_list(folder):
         (["--target", "1", "--point", "0,0,0", "--component", "0,0,0"], 2, "one map"),
         (["-o", "trust.pdf"], 2, ".html, .xlsx, .csv, .json"),
         (["-o", "model.json"], 2, "is an input"),
+        (["-o", "folder"], 2, "to be a file that ends in"),
+        (["-o", "map.json", "--map", "map.nii.gz"], 2, "another name than 'map.json'"),
     ],
 )
 def test_wrong_calls(folder, arguments, code, message):
     result = run("model.pt", "t1.nii.gz", *arguments)
     assert result.exit_code == code
-    assert message in " ".join(result.output.split())
+    assert message in " ".join(result.output.replace("\u2502", " ").split())  # without the frame
 
 
 @pytest.mark.parametrize("method", ["guided_backprop", "guided_grad_cam"])

@@ -380,8 +380,11 @@ def test_command_line(tmp_path, monkeypatch):
     assert len(rows["scores"]) == 4
     assert {row["method"] for row in rows["sweep"]} > {"grad_cam", "hires_cam"}
     assert Outline((tmp_path / "r.html").read_text(encoding="utf-8")).text("h1") == ["Case 7"]
-    wrong = CliRunner().invoke(app, [*line, "-o", "r.docx"])
-    assert wrong.exit_code == 2
+    # A file beside the model would be taken for its specification from then on.
+    for name in ("r.docx", "folder", "model.json"):
+        wrong = CliRunner().invoke(app, [*line, "-o", name])
+        assert wrong.exit_code == 2
+        assert not (tmp_path / name).exists()
     twice = CliRunner().invoke(app, [*line, "--mask", "scan.png"])
     assert twice.exit_code == 2
     assert "Expected one --mask for --label" in twice.output

@@ -454,5 +454,6 @@ def test_command_line(tmp_path, monkeypatch, image, mask):
     unknown = CliRunner().invoke(app, [*line, "--by", "entropie"])
     assert unknown.exit_code == 2
     assert "Expected --by to be one of dice, positive_share" in " ".join(unknown.output.split())
-    wrong = CliRunner().invoke(app, [*line[:7], "-o", "truth.nii.gz"])
-    assert wrong.exit_code == 2
+    for option, name in (("-o", "truth.nii.gz"), ("-o", "model.json"), ("--plot", "folder")):
+        wrong = CliRunner().invoke(app, [*line[:7], option, name])
+        assert wrong.exit_code == 2, name

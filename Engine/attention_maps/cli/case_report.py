@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.destinations import plan, refuse_inputs, sidecars
+from attention_maps.cli.destinations import check_file, sidecars
 from attention_maps.cli.masks import (
     Labels,
     Masks,
@@ -117,8 +117,9 @@ def report_case(
         masks, labels = read_masks(mask or []), read_labels(label)
         where = one_or_several(masks, labels)
         for path in output:
-            plan(path, "--output", REPORTS, several=False)
-        refuse_inputs(output, [model, *image, *masks.values(), *sidecars(model, spec)])
+            check_file(
+                path, "--output", REPORTS, [model, *image, *masks.values(), *sidecars(model, spec)]
+            )
         methods = method or ["grad_cam"]
         options = read_options(option or [], methods)
         asked = read_question(target or [], [], [], None, None)

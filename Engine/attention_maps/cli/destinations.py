@@ -78,20 +78,50 @@ def plan(
     return Destination(path, suffixes[0], not is_file)
 
 
+def check_file(
+    path: Path | None, option: str, suffixes: tuple[str, ...], inputs: Iterable[Path | None]
+) -> None:
+    """Refuse a file that cannot be written, before anything is computed.
+
+    Args:
+        path: What the user gave.
+        option: Its option, for messages.
+        suffixes: What it may end in.
+        inputs: Files that are read.
+    """
+    if path is None:
+        return
+    if suffix_of(path) not in suffixes or path.is_dir():
+        raise usage_error(
+            f"Expected {option} to be a file that ends in {', '.join(suffixes)}, got '{path}'."
+        )
+    plan(path, option, suffixes, several=False)
+    refuse_inputs([path], inputs)
+
+
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
-    """Refuse to write onto a file that was read.
+    """Refuse to write onto a file that is read, or would be read the next time.
 
     Raises:
         typer.BadParameter: If an output is one of the inputs.
     """
-    read = [path for path in inputs if path is not None and path.exists()]
+    read = [path for path in inputs if path is not None]
     for output in outputs:
-        if output.exists() and any(output.samefile(path) for path in read):
+        if any(_same(output, path) for path in read):
             raise usage_error(f"Expected another name than '{output}', which is an input.")
 
 
+def _same(first: Path, second: Path) -> bool:
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
+
+
 def sidecars(model: Path, spec: str | None) -> list[Path | None]:
-    """Specification files that are read: the one given, or model.json beside the model."""
+    """Specification files that are read: the one given, or model.json beside the model.
+
+    The latter need not exist: what is written there would be read as one from then on.
+    """
     return [Path(spec) if spec else None, model.with_suffix(".json")]
 
 

@@ -183,8 +183,7 @@ def explain_image(
         maps_to = plan(output, "--output", MAP_SUFFIXES, several)
         figures_to = plan(figure, "--figure", FIGURE_SUFFIXES, several)
         inputs = [model, *image, region, mask, previous_stage, within, *sidecars(model, spec)]
-        if slices is not None:
-            check_table(slices, inputs)
+        check_table(slices, inputs)
         if maps_to is not None and not maps_to.folder:
             refuse_inputs(with_json(maps_to.path), inputs)
         if figures_to is not None and not figures_to.folder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.destinations import plan, refuse_inputs
+from attention_maps.cli.destinations import check_file
 from attention_maps.cli.running import usage_error
 
 if TYPE_CHECKING:
@@ -83,12 +83,7 @@ def check_sign(text: str) -> None:
 
 def check_table(path: Path | None, inputs: Iterable[Path | None]) -> None:
     """Refuse a table that cannot be written, before anything is computed."""
-    if path is None:
-        return
-    if path.suffix.lower() not in TABLE_SUFFIXES or path.is_dir():
-        raise usage_error(f"Expected --output to end in {', '.join(TABLE_SUFFIXES)}, got '{path}'.")
-    plan(path, "--output", TABLE_SUFFIXES, several=False)
-    refuse_inputs([path], inputs)
+    check_file(path, "--output", TABLE_SUFFIXES, inputs)
 
 
 def number_text(value: float | None, unit: str = "") -> str:

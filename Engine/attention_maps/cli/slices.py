@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from attention_maps.cli.destinations import plan, refuse_inputs
-from attention_maps.cli.running import usage_error
+from attention_maps.cli.destinations import check_file
 from attention_maps.image_io.files import written_whole
 
 if TYPE_CHECKING:
@@ -18,12 +17,9 @@ if TYPE_CHECKING:
 COLUMNS = ("target", "method", "layer", "slice", "r_mm", "a_mm", "s_mm", "value", "share")
 
 
-def check_table(path: Path, inputs: Iterable[Path | None]) -> None:
+def check_table(path: Path | None, inputs: Iterable[Path | None]) -> None:
     """Refuse what cannot be written, before anything is computed."""
-    if path.suffix.lower() != ".csv" or path.is_dir():
-        raise usage_error(f"Expected --slices to be a file that ends in .csv, got '{path}'.")
-    plan(path, "--slices", (".csv",), several=False)
-    refuse_inputs([path], inputs)
+    check_file(path, "--slices", (".csv",), inputs)
 
 
 def write_slices(maps: Sequence[AttentionMap], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attention_maps.cli.destinations import plan, refuse_inputs, sidecars
+from attention_maps.cli.destinations import check_file, sidecars
 from attention_maps.cli.masks import (
     Labels,
     Masks,
@@ -125,11 +125,9 @@ def sweep_layers(
         masks, labels = read_masks(mask or []), read_labels(label)
         where = one_or_several(masks, labels)
         inputs = [model, *image, *masks.values(), *sidecars(model, spec)]
-        for path, name, suffixes in (
-            (output, "--output", TABLES), (heat_map, "--heat-map", PLOTS), (plot, "--plot", PLOTS)
-        ):  # fmt: skip
-            if plan(path, name, suffixes, several=False) is not None and path is not None:
-                refuse_inputs([path], inputs)
+        check_file(output, "--output", TABLES, inputs)
+        check_file(heat_map, "--heat-map", PLOTS, inputs)
+        check_file(plot, "--plot", PLOTS, inputs)
         from attention_maps.concentration import FIGURES
         from attention_maps.registry import find_metric
         from attention_maps.sweeping import chosen_methods, chosen_metrics

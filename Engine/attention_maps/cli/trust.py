@@ -9,7 +9,7 @@ import typer
 
 from attention_maps.cli.destinations import (
     MAP_SUFFIXES,
-    plan,
+    check_file,
     refuse_inputs,
     sidecars,
     with_json,
@@ -150,11 +150,10 @@ def trust_map(
         if asked.count > 1:
             raise usage_error("A report is about one map: give one of the questions.")
         inputs = [model, *image, region, *sidecars(model, spec)]
-        for path, name, suffixes in (
-            (output, "--output", REPORTS), (save_map, "--map", MAP_SUFFIXES)
-        ):  # fmt: skip
-            if plan(path, name, suffixes, several=False) is not None and path is not None:
-                refuse_inputs(with_json(path) if name == "--map" else [path], inputs)
+        check_file(output, "--output", REPORTS, inputs)
+        check_file(save_map, "--map", MAP_SUFFIXES, inputs)
+        if save_map is not None:
+            refuse_inputs(with_json(save_map), [*inputs, output])
         chosen = load_options(configuration, folds, checkpoint, trust=trust)
         how = {"method": method, "layer": layer, "tests": test or None}
         how |= _options(option or [], method, test)
