@@ -173,10 +173,14 @@ def _in_order(array: NDArray[Any], shown: Image) -> NDArray[Any]:
 
 
 def _as_image(mask: Any, grid: Grid) -> Image:
-    if isinstance(mask, Image):
-        return mask
-    if _is_path(mask):
-        return _read(mask)
+    if isinstance(mask, Image) or _is_path(mask):
+        image = mask if isinstance(mask, Image) else _read(mask)
+        if image.ndim != grid.ndim:
+            raise ImageError(
+                f"Expected a mask with {grid.ndim} spatial axes as the map has, got {image.ndim}; "
+                "take a slice of the volume, or the map of the volume."
+            )
+        return image
     array = np.asarray(mask)
     if array.ndim == grid.ndim:
         array = array[None]

@@ -15,7 +15,12 @@ from attention_maps.evaluation import NOTHING
 from attention_maps.measures.attention import Attention, what_counts
 from attention_maps.measures.components import label_components
 from attention_maps.measures.threshold import read_threshold
-from attention_maps.measures.voxels import is_right_angled, right_angled_axes, voxel_size
+from attention_maps.measures.voxels import (
+    MM3_PER_ML,
+    is_right_angled,
+    right_angled_axes,
+    voxel_size,
+)
 from attention_maps.packages import needed
 from attention_maps.regions import as_map, named_masks
 
@@ -31,7 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MM3_PER_ML = 1000
 MOST = 1000  # hot spots, where no number is given
 
 

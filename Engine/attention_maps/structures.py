@@ -10,8 +10,8 @@ import numpy as np
 
 from attention_maps.evaluation import NO_MASK, NOTHING
 from attention_maps.measures.attention import what_counts
-from attention_maps.measures.voxels import voxel_size
-from attention_maps.regions import as_map, label_map, named_masks
+from attention_maps.measures.voxels import MM3_PER_ML, voxel_size
+from attention_maps.regions import CHUNK, as_map, label_map, named_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from attention_maps.types import Grid, Image
 
 OUTSIDE = "outside all"
-CHUNK = 1 << 22  # voxels at once
-MM3_PER_ML = 1000
 
 
 @dataclass(frozen=True)

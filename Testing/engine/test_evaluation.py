@@ -184,6 +184,7 @@ def test_nothing_to_measure_is_nan_and_says_why(
         ({"threshold": math.nan}, MethodError, "'otsu', a fraction"),
         ({"mask": np.ones((3, 4, 4))}, ImageError, "shape"),
         ({"mask": am.Image(np.ones((2, 4, 4, 4)))}, ImageError, "one channel"),
+        ({"mask": am.Image(np.ones((1, 4, 4)))}, ImageError, "3 spatial axes .* got 2; take"),
         ({"result": am.Image(np.ones((2, 4, 4, 4)))}, ImageError, "one channel"),
         ({"result": am.Image(np.full((1, 4, 4, 4), math.nan))}, ImageError, "NaN"),
         ({"result": 3}, ImageError, "got int"),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from attention_maps.types import Grid
 
+MM3_PER_ML = 1000
 SQUARE = 2e-6  # largest cosine between right-angled axes; headers may have six decimals
 
 
