@@ -15,6 +15,7 @@ from monai.data import MetaTensor
 from monai.inferers import SimpleInferer, SlidingWindowInferer, sliding_window_inference
 from monai.networks.nets import BasicUNet, ViT
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import attention_maps as am
 from attention_maps.injection.module import Injected
@@ -748,6 +749,28 @@ def test_outputs_without_rows(shrink, shape):
         am.ModelRunError, match=f"one row for each image of the batch, got .*{shape}"
     ):
         am.inject(seeded(Shrunk(3)), layer="merge")(batch_of())
+
+
+def test_parts_that_are_worked_out_again():
+    """Behind them all is as ever; in them there is no map, and the message says what to do."""
+
+    class Saving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.early, self.late = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.late(checkpoint(self._early, x, use_reentrant=False))
+
+        def _early(self, x: torch.Tensor) -> torch.Tensor:
+            return self.early(x).relu()
+
+    network, batch = seeded(Saving()), batch_of(axes=2)
+    injected = am.inject(network, layer="late", label=1)
+    assert torch.equal(injected(batch), network(batch))
+    assert injected.get_attention_map().any()
+    with pytest.raises(am.ModelRunError, match="use_checkpoint=False"):
+        am.inject(network, layer="early", label=1)(batch)
 
 
 def test_nothing_to_dump(tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.checkpoint import CheckpointError
 
 from attention_maps.errors import AttentionMapsError, ModelRunError
 
@@ -59,6 +60,12 @@ def readable_errors(
             raise ModelRunError(
                 f"The {where} ran out of memory on an input of shape {tuple(inputs.shape)}; choose "
                 f"a layer nearer to the output, or a smaller input{other}."
+            ) from error
+        if isinstance(error, CheckpointError):
+            raise ModelRunError(
+                "The network saves memory by torch.utils.checkpoint, which works parts out again "
+                "on the way back, and those cannot be followed; switch it off (often "
+                "use_checkpoint=False), or choose a layer behind these parts."
             ) from error
         last_line = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         first_line = last_line if last_line.endswith((".", "!", "?")) else f"{last_line}."
