@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,11 +71,22 @@ def read_cases(source: str | PathLike[str]) -> list[CohortCase]:
         )
     if not cases:
         raise ImageError(f"Expected at least one case in '{source}', found none.")
-    names = [case.name for case in cases]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ImageError(f"Expected a name of its own for each case, got twice: {twice[0]!r}.")
-    return cases
+    return checked_cases(cases)
+
+
+def checked_cases(cases: Sequence[CohortCase]) -> list[CohortCase]:
+    """The cases themselves.
+
+    Raises:
+        ImageError: If there are none, or names are not unique.
+    """
+    if not cases:
+        raise ImageError("Expected at least one case, got none.")
+    names = Counter(case.name for case in cases)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise ImageError(f"Expected a name of its own for each case, got twice: {name!r}.")
+    return list(cases)
 
 
 def _of_table(path: Path) -> list[CohortCase]:

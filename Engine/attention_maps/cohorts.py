@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attention_maps.cohort_cases import CohortCase, read_cases
+from attention_maps.cohort_cases import CohortCase, checked_cases, read_cases
 from attention_maps.cohort_records import (
     file_names,
     fingerprint,
@@ -25,7 +25,7 @@ from attention_maps.image_io import read_image
 from attention_maps.loading import load_model
 from attention_maps.metric_options import part_options
 from attention_maps.packages import needed
-from attention_maps.registry import find_method, find_metric
+from attention_maps.registry import find_method, find_metric, split_options
 from attention_maps.report.case import MASK, ReportCase, named_masks_of
 from attention_maps.report.provenance import provenance_rows
 from attention_maps.report.tables import map_keys, metrics_in, score_rows
@@ -104,7 +104,8 @@ def run_cohort(
     """
     for package in ("jinja2", "pandas", "openpyxl", "matplotlib"):
         needed(package, "The report of a cohort")
-    listed = list(cases) if isinstance(cases, list | tuple) else read_cases(cases)  # type: ignore[arg-type]
+    given = isinstance(cases, list | tuple)
+    listed = checked_cases(cases) if given else read_cases(cases)  # type: ignore[arg-type]
     methods = [find_method(name).name for name in _listed(method)]
     names = None if metrics is None else [find_metric(name).name for name in _listed(metrics)]
     loaded = load_model(model, spec, device)
@@ -115,6 +116,7 @@ def run_cohort(
         "spec": loaded.spec.to_dict(),
     }  # fmt: skip
     of_metrics, of_methods = part_options(names, options)
+    split_options([find_method(name) for name in methods], of_methods)  # refused before any case
     question = {**of_methods, "method": methods, "layer": layer}
     work = _Work(
         loaded, Path(folder), settings, target, question, of_metrics, names, threshold, labels,

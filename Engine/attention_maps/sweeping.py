@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attention_maps.concentration import FIGURES
-from attention_maps.errors import MethodError, TargetError
+from attention_maps.errors import LayerError, MethodError, TargetError
 from attention_maps.explainer import Explainer
 from attention_maps.metric_options import part_options
 from attention_maps.places import as_mask
@@ -82,12 +82,17 @@ def sweep(
         Cancelled: If `progress` returned False.
     """
     session = model
-    if not isinstance(model, Explainer):
+    if isinstance(model, Explainer):
+        if image is not None:
+            raise TypeError("Expected no image beside an Explainer, which has its own.")
+    else:
         if image is None:
             raise TypeError("Expected an image, or an Explainer as model, got neither.")
         session = Explainer(model, image, spec=spec, device=device)
     chosen = chosen_methods(methods)
     names = chosen_metrics(metrics, mask is not None)
+    if not isinstance(layers, str) and not layers:
+        raise LayerError("Expected at least one layer, got an empty list.")
     if not _is_one(target):
         raise TargetError("Expected one question for a sweep, got several; ask them in turn.")
     of_metrics, of_methods = part_options(names, options)

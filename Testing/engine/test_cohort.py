@@ -247,6 +247,17 @@ def test_results_are_never_written_onto_what_is_read(folder, cases, out):
     assert read.read_bytes() == before
 
 
+def test_what_no_case_could_do_is_refused_before_any(folder):
+    case = CohortCase("a", (folder / "s1.nii.gz",))
+    with pytest.raises(ImageError, match="a name of its own"):
+        am.run_cohort("model.pt", [case, case], folder / "out")
+    with pytest.raises(ImageError, match="at least one case"):
+        am.run_cohort("model.pt", [], folder / "out")
+    with pytest.raises(MethodError, match="Option 'samples' is not known"):
+        run(folder, samples=3)
+    assert not (folder / "out").exists()
+
+
 def test_labels_are_a_row_each(folder):
     found = run(folder, labels={"core": 1, "ring": 2})
     assert [(row["case"], row["label"]) for row in found.rows[:2]] == [

@@ -255,6 +255,12 @@ def test_reports_of_other_kinds_are_refused(tmp_path):
         am.write_report(tmp_path / "r.html", [])
 
 
+@pytest.mark.parametrize("ending", [".xlsx", ".csv", ".json"])
+def test_reports_of_nothing_are_refused(tmp_path, ending):
+    with pytest.raises(ValueError, match="names alone"):
+        am.write_report(tmp_path / f"r{ending}", am.ReportCase("a"))
+
+
 def test_provenance_is_flat():
     rows = provenance_rows({"a": {"b": 1, "c": ""}, "d": [[1.0, 0.5], [2.0]], "e": None, "f": []})
     assert rows == [{"item": "a.b", "value": 1}, {"item": "d", "value": "[1, 0.5], [2]"}]

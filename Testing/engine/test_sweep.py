@@ -251,6 +251,7 @@ def test_wrong_questions_are_refused_before_anything_runs(model, image, mask, mo
         (MethodError, {"methods": []}),
         (MethodError, {"metrics": "dicee"}),
         (MethodError, {"mask": None, "metrics": "dice"}),
+        (LayerError, {"layers": []}),
         (TargetError, {"target": [1, 2]}),
         (TargetError, {"target": am.TopTarget(2)}),
     ):
@@ -261,6 +262,8 @@ def test_wrong_questions_are_refused_before_anything_runs(model, image, mask, mo
         am.sweep(model, image, layers=["encc"], target=TARGET)
     with pytest.raises(TypeError, match="an image, or an Explainer"):
         am.sweep(model)
+    with pytest.raises(TypeError, match="no image beside an Explainer"):
+        am.sweep(am.Explainer(model, image), image)
 
 
 def test_progress_grows_and_cancels(model, image):

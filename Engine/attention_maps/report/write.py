@@ -62,6 +62,8 @@ def write_report(
     if suffix in PAGES:
         return _write_page(path, listed, title)
     tables = tables_of(listed)
+    if not tables:
+        raise ValueError("Expected maps, a sweep, tests or an error to report, got names alone.")
     if suffix == ".json":
         full: dict[str, Any] = dict(tables)
         reports = [
