@@ -431,6 +431,13 @@ def test_long_names_of_masks_do_not_stretch_tables(tmp_path):
     assert len(head[1]) < 70
 
 
+def test_masks_without_a_color_are_told(tmp_path):
+    gray = am.Image(np.full((1, *SHAPE), 50.0), AFFINE)
+    case = am.ReportCase("a", gray, [attention_map()], {f"m{n}": mask() for n in range(8)})
+    text = am.write_report(tmp_path / "p.html", case).read_text(encoding="utf-8")
+    assert "Outlined are the first 6 of 8 masks." in text
+
+
 def test_controls_without_a_figure_keep_a_row_of_their_own():
     finding = Finding(
         "t", "T", "note", "s", {"overlap": 0.5}, {"by chance": 0.05, "edge map, overlap": 0.1}

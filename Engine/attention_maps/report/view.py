@@ -117,11 +117,13 @@ def _map_view(case: ReportCase, index: int, made: AttentionMap, scan: Any, width
     known = made.provenance
     pictures, caption = None, ""
     if scan is not None:
-        from attention_maps.report.pictures import draw_map
+        from attention_maps.report.pictures import MASK_COLORS, draw_map
 
         try:
             pictures = draw_map(made, scan, case.masks, case.name, width)
             caption = f"{pictures.caption} {_reading(made)}"
+            if len(case.masks) > len(MASK_COLORS):
+                caption += f" Outlined are the first {len(MASK_COLORS)} of {len(case.masks)} masks."
         except AttentionMapsError as error:
             logger.warning("No picture of %s: %s", case.name, error)
             caption = f"No picture: {error}"
