@@ -330,6 +330,15 @@ def test_guided_backpropagation_fails_where_it_shows_the_picture(image, method):
     assert report.to_dict()["remark"] == report.remark
 
 
+def test_images_without_edges_are_no_control():
+    even = am.Image(np.ones((1, *SHAPE)), np.eye(4))
+    report = am.trust(seeded(SmallUNet(3), 1), even, "hires_cam", target=1, tests="randomization")
+    (finding,) = report.findings
+    assert finding.verdict != "not tested"
+    assert "The image has no edges" in finding.sentence
+    assert "nan" not in finding.sentence
+
+
 def test_a_map_that_does_not_ask_the_head_is_unchanged(image):
     report = am.trust(seeded(SmallUNet(3)), image, "eigen_cam", tests="randomization")
     finding = report.findings[0]

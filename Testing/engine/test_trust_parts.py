@@ -153,6 +153,15 @@ def test_the_body_has_no_holes():
     assert hollow[10, 10, 9]
 
 
+@pytest.mark.parametrize("slices", [3, 4])
+def test_flat_volumes_are_no_color_pictures(slices):
+    image = np.random.default_rng(0).random((1, 20, 20, slices), dtype=np.float32)
+    image[:, 4:16, 4:16] += 3
+    inside = np.zeros((20, 20, slices), dtype=bool)
+    inside[4:16, 4:16] = True
+    np.testing.assert_array_equal(body.tissue_of(image), inside)
+
+
 def test_something_bright_is_no_body():
     image = np.zeros((1, 10, 10, 10), dtype=np.float32)
     image[0, 4, 4, 4:6] = 1

@@ -30,7 +30,8 @@ def tissue_of(image: Array) -> Mask:
     tissue = np.zeros(image.shape[1:], dtype=np.bool_)
     for channel in image:
         if np.ptp(channel) > 0:
-            above = channel > filters.threshold_otsu(channel)
+            # Flat: a volume of three slices is no color picture, about which it would warn.
+            above = channel > filters.threshold_otsu(channel.ravel())
             means = [channel[part].mean(dtype=np.float64) for part in (above, ~above)]
             tissue |= channel > sum(means) / 2
     return tissue if tissue.mean() >= SMALLEST_BODY else np.ones_like(tissue)

@@ -224,6 +224,9 @@ def _finding(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> Findi
 def _words(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> tuple[Verdict, str]:
     start, end = _number(steps[0].ranks), _number(steps[-1].ranks)
     edges = f"The edge map of the image stays the same, too ({steps[-1].edges:.2f})."
+    control = f"The edge map of the image, which cannot, stays the same ({steps[-1].edges:.2f})."
+    if math.isnan(steps[-1].edges):
+        edges = control = "The image has no edges that the map could be held against."
     block = f"the last block ({first[0].layer if len(first) == 1 else _range(first)})"
     everything = "the only layer" if count == 1 else f"all {count} layers"
     if start >= UNCHANGED:
@@ -247,8 +250,7 @@ def _words(steps: Sequence[Step], count: int, first: Sequence[Stage]) -> tuple[V
         )
     return "passed", (
         f"After randomizing {everything} the map is another one (rank correlation {end:.2f}; after "
-        f"the last block {start:.2f}): it depends on what the network learnt. The edge map of the "
-        f"image, which cannot, stays the same ({steps[-1].edges:.2f})."
+        f"the last block {start:.2f}): it depends on what the network learnt. {control}"
     )
 
 
