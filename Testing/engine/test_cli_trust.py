@@ -1,6 +1,7 @@
 """attention-maps trust: a table, JSON, reports."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -49,6 +50,9 @@ def test_reports_and_map(folder, ending):
     result = run("model.pt", "t1.nii.gz", "-o", f"trust.{ending}", "--map", "map.nii.gz", *QUICK)
     assert result.exit_code == 0, result.output
     assert (folder / f"trust.{ending}").stat().st_size > 0
+    if ending == "html":
+        title = re.search(r"<h1>(.+)</h1>", (folder / "trust.html").read_text(encoding="utf-8"))
+        assert title[1].startswith("Grad-CAM at ")
     assert am.read_image("map.nii.gz").grid.same_as(am.read_image("t1.nii.gz").grid)
     assert json.loads((folder / "map.json").read_text())["method"] == "grad_cam"
 

@@ -138,9 +138,11 @@ class TrustReport:
                 part.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
             return path
         import attention_maps
+        from attention_maps.report.view import heading_of
 
-        name = f"{self.map.target}, {self.map.layer}, {self.map.method}"
-        case = attention_maps.ReportCase(name, self.image, maps=[self.map], trust=self)
+        case = attention_maps.ReportCase(
+            heading_of(self.map), self.image, maps=[self.map], trust=self
+        )
         attention_maps.write_report(path, [case])
         return path
 
