@@ -58,8 +58,8 @@ def _show(widget, control: Control) -> None:
         widget.setValue(control.value)
     if control.checked is not None:
         _setChecked(widget, control.checked)
-    if control.enabled is not None and widget.enabled != control.enabled:
-        widget.setEnabled(control.enabled)
+    if control.enabled is not None:
+        _setEnabled(widget, control.enabled)
     if control.visible is not None:
         _setVisible(widget, control.visible)
 
@@ -99,6 +99,12 @@ def _isModified(widget) -> bool:
     if hasattr(widget, "plainText"):
         return not widget.readOnly and widget.document().isModified()
     return getattr(widget, "modified", False)
+
+
+def _setEnabled(widget, enabled: bool) -> None:
+    """Enable or disable; a closed box disables all it holds, and enables what was not gray."""
+    if widget.testAttribute(qt.Qt.WA_ForceDisabled) == enabled:
+        widget.setEnabled(enabled)
 
 
 def _setVisible(widget, visible: bool) -> None:

@@ -36,6 +36,25 @@ class CompareTests(PanelTestCase):
             self.assertAlmostEqual(energy, 1.0 if name == "Tumors" else 0.0, places=5)
         self.assertEqual(self.ui.tableView.mrmlTableNode(), self._table())
 
+    def test_closedBoxes(self) -> None:
+        """What cannot be done is gray in a box that is opened, too."""
+        self.ui.truthSelector.setCurrentNode(None)
+        self.ui.spotsBox.collapsed = True
+        Waiting.pause(0.1)
+        self.person.panel.requestRefresh()
+        Waiting.pause(0.1)
+        self.ui.spotsBox.collapsed = False
+        self.assertFalse(self.ui.structuresButton.enabled)
+        self.assertTrue(self.ui.spotsButton.enabled)
+
+    def test_evidenceAgainst(self) -> None:
+        """What speaks against the answer is measured where it is chosen; HiResCAM knows it."""
+        self.person.choose(self.ui.compareSignComboBox, "negative")
+        self.assertTrue(self._compare().GetName().endswith("(against)"))
+        self.ui.spotsBox.collapsed = False
+        for button in (self.ui.structuresButton, self.ui.spotsButton):
+            self.assertTrue(self.person.measure(button).GetName().endswith("(against)"))
+
     def test_oneSegment(self) -> None:
         """A segment whose box is not checked is left out."""
         self.person.check(self.ui.truthSegmentsList, "Tumors")
