@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from . import Attached, MapPlots, ResultNodes
 from .EnginePath import ensureEngine
@@ -11,6 +12,7 @@ from .TrustTable import findingsOf
 
 _CONTROLS = ("random", "edge map")
 _GRAY = (0.55, 0.55, 0.55)
+_LEADING_ON = ("by", "into", "of", "the")  # words that no title ends with
 _NUMBER = re.compile(r" \d+")
 
 
@@ -42,7 +44,7 @@ def addChart(tableNode, test: str | None = None):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
         ResultNodes.putBeside(series, tableNode)
     chart.SetTitle(finding["label"])
-    chart.SetXAxisTitle(curves[0].alongLabel)
+    chart.SetXAxisTitle(_inCommon([curve.alongLabel for curve in curves]))
     chart.SetYAxisTitle(finding["curves"][0]["y_label"])
     chart.SetLegendVisibility(True)
     numbers = [y for curve in curves for y in curve.y]
@@ -80,6 +82,15 @@ def _together(curves: list[dict]) -> list[_Line]:
             known.x += [math.nan, *x]
             known.y += [math.nan, *y]
     return list(lines.values())
+
+
+def _inCommon(labels: list[str]) -> str:
+    """Return the words with which all labels begin; all labels where there are none."""
+    columns = zip(*(label.split() for label in labels), strict=False)
+    words = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
+    while len(set(labels)) > 1 and words and words[-1] in _LEADING_ON:
+        words.pop()
+    return " ".join(words) or " / ".join(dict.fromkeys(labels))
 
 
 def plottable(tableNode) -> dict[str, str]:
