@@ -270,7 +270,7 @@ def test_the_best_is_named_and_can_be_shown():
     ("state", "words"),
     [
         (replace(READY, result=ResultState()), "no map yet"),
-        (with_(trust=TrustState("unknown", tests=ROWS)), "not kept with it"),
+        (with_(trust=TrustState("unknown", tests=ROWS, why="It is gone.")), "It is gone."),
         (with_(trust=TrustState("other model", "/x/net.pt", tests=ROWS)), "choose '/x/net.pt'"),
         (with_(trust=TrustState("other volumes", tests=ROWS)), "other volumes"),
         (with_(trust=TrustState(tests=ROWS[1:])), "at least one test"),

@@ -47,6 +47,7 @@ class TrustState:
         remark: what is known of the method whatever the tests say.
         findings: of the map's last report.
         chosen: name of the test that was clicked on.
+        why: why nobody knows what the map was asked.
     """
 
     about: str = SAME
@@ -55,6 +56,7 @@ class TrustState:
     remark: str = ""
     findings: tuple[Found, ...] = ()
     chosen: str = ""
+    why: str = ""
 
 
 def problem(state: PanelState) -> str:
@@ -64,7 +66,7 @@ def problem(state: PanelState) -> str:
     trust = state.compare.trust
     found = ComparePanel.mapProblem(state)
     if not found and trust.about == UNKNOWN:
-        found = _("What this map was asked is not kept with it; explain it again.")
+        found = trust.why
     if not found and trust.about == OTHER_MODEL:
         found = _("This map is of another model; choose '{path}' under Input to test it.").format(
             path=trust.modelPath

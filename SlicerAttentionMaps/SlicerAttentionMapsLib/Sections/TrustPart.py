@@ -55,16 +55,15 @@ class TrustPart:
         """Return what is known of the current map."""
         tests = testRows(self._known, Asked.parsed(self._panel.parameters.trustTests, list))
         mapNode, table = self._panel.sections.result.currentMap(), self.table()
-        about, path = self._about(mapNode)
+        about = self._about(mapNode)
         if table is None:
-            return TrustState(about, path, tests)
+            return TrustState(**about, tests=tests)
         found = tuple(
             TrustPanel.foundOf(item, TrustTable.numbersInWords)
             for item in TrustTable.findingsOf(table)
         )
-        return TrustState(
-            about, path, tests, Attached.attached(table)["remark"], found, self._chosen
-        )
+        remark = Attached.attached(table)["remark"]
+        return TrustState(**about, tests=tests, remark=remark, findings=found, chosen=self._chosen)
 
     def show(self, state) -> None:
         """Show tests and findings."""
@@ -113,20 +112,20 @@ class TrustPart:
         if found is not None:
             self._panel.logic.plotTable(self.table(), found.test)
 
-    def _about(self, mapNode) -> tuple[str, str]:
-        """Return whether the panel's choices are those of a map, and the map's model."""
+    def _about(self, mapNode) -> dict:
+        """Return whether the panel's choices are those of a map, and what is said where not."""
         if mapNode is None:
-            return TrustPanel.SAME, ""
+            return {}
         try:
             record = QuestionRecord.of(mapNode)
-        except ValueError:
-            return TrustPanel.UNKNOWN, ""
+        except ValueError as error:
+            return {"about": TrustPanel.UNKNOWN, "why": str(error)}
         path = self._panel.parameters.modelPath
         if not path or QuestionRecord.resolved(path) != QuestionRecord.resolved(record.modelPath):
-            return TrustPanel.OTHER_MODEL, record.modelPath
+            return {"about": TrustPanel.OTHER_MODEL, "modelPath": record.modelPath}
         volumes = [node for node in self._panel.sections.input.volumeNodes() if node is not None]
         isSame = volumes == list(record.volumeNodes)
-        return TrustPanel.SAME if isSame else TrustPanel.OTHER_VOLUMES, record.modelPath
+        return {"about": TrustPanel.SAME if isSame else TrustPanel.OTHER_VOLUMES}
 
 
 def _knownTests() -> dict:
