@@ -23,5 +23,5 @@ def toldInWords(what: str, advice: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FORBIDDEN:
             raise type(error)(f"Cannot write {what}: no permission; {advice}.") from error
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).removesuffix(".")
         raise type(error)(f"Cannot write {what}: {reason}.") from error
