@@ -74,12 +74,12 @@ class LiveQuestions:
         if self._newest is None or len(self._running) >= MOST_ON_THE_WAY or self._session.busy:
             return
         asked, self._newest = self._newest, None
-        question = WorkerQuestion(self._session._subject, "live", onError=_unlessReplaced(asked))
+        question = WorkerQuestion(self._session.subject, "live", onError=_unlessReplaced(asked))
         self._running.append(question)
         try:
-            self._session._update(question, lambda: self._send(question, asked))
+            self._session.update(question, lambda: self._send(question, asked))
         except Exception as error:  # is told like all that comes later
-            question.fail(self._session._readable(error))
+            question.fail(self._session.readable(error))
 
     def _send(self, question: WorkerQuestion, asked: _Asked) -> None:
         session = self._session
@@ -96,15 +96,15 @@ class LiveQuestions:
                     hiddenFraction=asked.hiddenFraction,
                 )  # fmt: skip
             except Exception as error:  # whatever the scene refuses ends the question
-                question.fail(session._readable(error))
+                question.fail(session.readable(error))
                 return
-            session._noteCurrent(question)
+            session.noteCurrent(question)
             if asked.onMap is not None:
                 asked.onMap(node)
 
-        callbacks = session._callbacks(question, on_map=made, on_done=question.finish)
+        callbacks = session.callbacks(question, on_map=made, on_done=question.finish)
         method, layer = asked.arguments
-        request = session._client.explain(
+        request = session.client.explain(
             method, layer, target, options=asked.options, live=True, **callbacks
         )
         question.requests.append(request)

@@ -3,7 +3,7 @@
 from . import MapAnalysis
 from .SceneTransaction import removeNewNodesOnError
 
-_GONE = "'{name}' was removed while it was compared; choose what there is and compare again."
+_GONE = "'{name}' was removed while it was measured; choose what there is and measure it again."
 
 
 class WorkerComparison:
@@ -88,9 +88,17 @@ class WorkerComparison:
 
 def refuseWhatIsGone(nodes) -> None:
     """Raise an error where a person has removed what is measured."""
+    error = errorOfWhatIsGone(nodes)
+    if error is not None:
+        raise error
+
+
+def errorOfWhatIsGone(nodes) -> Exception | None:
+    """Return an error where a person has removed what is measured; None stands for no node."""
     from attention_maps.errors import ImageError
 
     for node in nodes:
-        scene = node.GetScene()
-        if scene is None or not scene.IsNodePresent(node):
-            raise ImageError(_GONE.format(name=node.GetName()))
+        scene = node.GetScene() if node is not None else None
+        if node is not None and (scene is None or not scene.IsNodePresent(node)):
+            return ImageError(_GONE.format(name=node.GetName()))
+    return None

@@ -42,19 +42,19 @@ class WorkerEstimates:
         if self.isKnown(layer) or session.pending or session.model is None:
             return False
         question = WorkerQuestion(
-            session._subject, "estimate", onDone=self._told, onError=self._failed
+            session.subject, "estimate", onDone=self._told, onError=self._failed
         )
         self._running, self._key = question, self._keyOf(layer)
         self._found, self._problem = None, ""
 
         def send() -> None:
-            callbacks = session._callbacks(question, on_done=question.finish)
-            question.requests.append(session._client.estimate(layer, **callbacks))
+            callbacks = session.callbacks(question, on_done=question.finish)
+            question.requests.append(session.client.estimate(layer, **callbacks))
 
         try:
-            session._update(question, send)
+            session.update(question, send)
         except Exception as error:  # is told like all that comes later
-            question.fail(session._readable(error))
+            question.fail(session.readable(error))
         return True
 
     def stop(self, *, patient: bool = True) -> None:
@@ -72,20 +72,20 @@ class WorkerEstimates:
         from attention_maps.errors import Cancelled
 
         for request in question.requests[-1:]:  # model and image are needed in any case
-            self._session._client.cancel(request, **({"seconds": math.inf} if patient else {}))
+            self._session.client.cancel(request, **({"seconds": math.inf} if patient else {}))
         question.fail(Cancelled("Another question came first."))
         self._key = ()
 
     def _told(self, found: dict) -> None:
         question, self._running = self._running, None
         self._found = found
-        self._session._noteCurrent(question)
-        self._session._requestLayers(sized=True)  # a window has been run: it costs nothing
-        self._session._changed()
+        self._session.noteCurrent(question)
+        self._session.requestLayers(sized=True)  # a window has been run: it costs nothing
+        self._session.changed()
 
     def _failed(self, error: Exception) -> None:
         self._running, self._problem = None, str(error)
-        self._session._changed()
+        self._session.changed()
 
     def _keyOf(self, layer) -> tuple:
-        return (*self._session._subject.key, repr(layer))
+        return (*self._session.subject.key, repr(layer))

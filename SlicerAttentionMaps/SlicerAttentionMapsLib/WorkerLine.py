@@ -13,7 +13,12 @@ LINES_OF_LOG = 200
 
 
 class WorkerLine:
-    """A worker with its model, layers and answer (see `WorkerSession`)."""
+    """A worker with its model, layers and answer (see `WorkerSession`).
+
+    Attributes:
+        client: the engine's `WorkerClient`; None until a worker is needed.
+        subject: the `WorkerSubject` that the next questions are about.
+    """
 
     def __init__(self, interpreter: str, environment, onChanged) -> None:
         self.model = None
@@ -25,9 +30,9 @@ class WorkerLine:
         self._interpreter = interpreter
         self._environment = dict(environment or {})
         self._onChanged = onChanged
-        self._client = None
+        self.client = None
         self._listing = None
-        self._subject = WorkerSubject()
+        self.subject = WorkerSubject()
         self._modelKey: tuple = ()
         self._layersKey: tuple = ()
         self._answer = None
@@ -40,7 +45,7 @@ class WorkerLine:
     @property
     def answer(self):
         """The network's answer on the chosen volumes, a `WorkerAnswer`; None if not known yet."""
-        return self._answer if self._answerKey == self._subject.key else None
+        return self._answer if self._answerKey == self.subject.key else None
 
     def choose(
         self, volumeNodes, modelPath, spec=None, device: str = "auto", *, options=None, region=None
@@ -57,12 +62,12 @@ class WorkerLine:
             options, region: see `WorkerSubject`.
         """
         nodes = tuple(node for node in volumeNodes if node is not None)
-        self._subject = WorkerSubject(
+        self.subject = WorkerSubject(
             nodes, str(modelPath or ""), spec or None, device, dict(options or {}), region
         )
         if not nodes:
             self._forgetImage()
-        if self._subject.modelKey != self._modelKey:
+        if self.subject.modelKey != self._modelKey:
             self._loadModel()
 
     def environment(self, onDone, onError=None) -> None:
@@ -76,23 +81,23 @@ class WorkerLine:
             client = self._started()
         except Exception as error:
             if onError is not None:
-                onError(self._readable(error))
+                onError(self.readable(error))
             return
         callbacks = {"on_done": onDone}
         if onError is not None:
-            callbacks["on_error"] = lambda error: onError(self._readable(error))
+            callbacks["on_error"] = lambda error: onError(self.readable(error))
         client.hello(**callbacks)
 
     def log(self) -> str:
         """What was asked and what the worker wrote, line by line."""
-        lines = self._client.log() if self._client is not None else ()
+        lines = self.client.log() if self.client is not None else ()
         return "\n".join([*self._events, *lines])
 
     def close(self) -> None:
         """End the worker."""
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        if self.client is not None:
+            self.client.close()
+        self.client = None
         self.model, self.layers, self._answer = None, None, None
         self._isLimited = False
         self.modelLoading = self.layersLoading = False
@@ -103,11 +108,11 @@ class WorkerLine:
         ensureEngine()
         from attention_maps.worker.client import WorkerClient
 
-        if self._client is None:
+        if self.client is None:
             interpreter = Interpreters.find(self._interpreter)
             variables = {**Interpreters.changesFor(interpreter), **self._environment}
-            self._client = WorkerClient(interpreter, environment=variables)
-        return self._client
+            self.client = WorkerClient(interpreter, environment=variables)
+        return self.client
 
     def _loadModel(self, question=None, then=None) -> None:
         """Load the chosen model, then list its layers and go on.
@@ -116,7 +121,7 @@ class WorkerLine:
             question: the `WorkerQuestion` that waits for it.
             then: called once it is loaded.
         """
-        subject, key = self._subject, self._subject.modelKey
+        subject, key = self.subject, self.subject.modelKey
         self._stopListing(patient=False)
         self._modelKey, self._layersKey = key, ()
         self.model, self.modelError, self.layers, self._answer = None, "", None, None
@@ -124,7 +129,7 @@ class WorkerLine:
         self._answerKey = self._currentKey = ()
         self.modelLoading = self.layersLoading = False
         if not subject.modelPath:
-            self._changed()
+            self.changed()
             return
 
         def loaded(summary: dict) -> None:
@@ -132,15 +137,15 @@ class WorkerLine:
                 return
             self.model, self.modelLoading = summary, False
             self._note(summary["line"])
-            self._requestLayers(sized=False)
-            self._changed()
+            self.requestLayers(sized=False)
+            self.changed()
 
         def failed(error: Exception) -> None:
             if key == self._modelKey:
-                self.modelLoading, self.modelError = False, str(self._readable(error))
+                self.modelLoading, self.modelError = False, str(self.readable(error))
                 self.modelErrorKind = type(error).__name__
                 self._note(f"model: {self.modelError}")
-                self._changed()
+                self.changed()
 
         try:
             self._started().load_model(
@@ -150,12 +155,12 @@ class WorkerLine:
             self.modelLoading = True
         except Exception as error:
             failed(error)
-        self._changed()
+        self.changed()
 
-    def _requestLayers(self, *, sized: bool) -> None:
+    def requestLayers(self, *, sized: bool) -> None:
         """List the model's layers, for the size of the volumes once a question has set them."""
-        key = (self._modelKey, self._subject.volumesKey if sized else "")
-        if self.model is None or self._client is None or key == self._layersKey:
+        key = (self._modelKey, self.subject.volumesKey if sized else "")
+        if self.model is None or self.client is None or key == self._layersKey:
             return
         if self.layers is not None and not sized:
             return
@@ -165,9 +170,9 @@ class WorkerLine:
             if key == self._layersKey:
                 self.layers = infos or self.layers
                 self.layersLoading = False
-                self._changed()
+                self.changed()
 
-        self._listing = self._client.layers(
+        self._listing = self.client.layers(
             sized=sized, on_done=listed, on_error=lambda _: listed(None)
         )
 
@@ -179,7 +184,7 @@ class WorkerLine:
         from attention_maps.errors import Cancelled
 
         if not isinstance(error, Cancelled):
-            self._requestLayers(sized=error is None)
+            self.requestLayers(sized=error is None)
 
     def _stopListing(self, *, patient: bool = True) -> None:
         """Let something else go before the list of layers, which is asked for again after it.
@@ -190,15 +195,15 @@ class WorkerLine:
         """
         if self._isListing:
             grace = {"seconds": math.inf} if patient else {}
-            self._client.cancel(self._listing, **grace)
+            self.client.cancel(self._listing, **grace)
             self._layersKey, self.layersLoading = (), False
 
     @property
     def _isListing(self) -> bool:
         """Whether the worker is at the list of layers, or has not yet stopped making it."""
-        return self._client is not None and self._listing is not None and not self._listing.done
+        return self.client is not None and self._listing is not None and not self._listing.done
 
-    def _update(self, question, send) -> None:
+    def update(self, question, send) -> None:
         """Bring the worker up to date for a question, then send it.
 
         Everything is under way at once where the model is known; else its number of axes, which
@@ -225,7 +230,7 @@ class WorkerLine:
             self._stopListing()
             channels, affine = subject.channels(summary["spatial_dims"])
             key = f"{subject.volumesKey} {summary['spatial_dims']}"
-            sending = self._callbacks(question)
+            sending = self.callbacks(question)
             question.requests.append(client.set_image(channels, affine, image_id=key, **sending))
             self._sendRegion(question, summary)
             send()
@@ -234,11 +239,11 @@ class WorkerLine:
             try:
                 go(summary)
             except Exception as error:
-                question.fail(self._readable(error))
+                question.fail(self.readable(error))
 
         first = "Waiting for the list of layers" if self._isListing else "Loading the model"
         question.report(0.0, first)
-        sending = self._callbacks(question, **({} if known else {"on_done": loaded}))
+        sending = self.callbacks(question, **({} if known else {"on_done": loaded}))
         request = client.load_model(
             subject.modelPath, subject.spec, subject.device, options=subject.options, **sending
         )
@@ -250,25 +255,25 @@ class WorkerLine:
         """Limit runs to the region; nothing is sent where there was none before either."""
         mask = question.subject.mask(summary["spatial_dims"])
         if mask is not None or self._isLimited:
-            self._client.set_region(mask, **self._callbacks(question))
+            self.client.set_region(mask, **self.callbacks(question))
         self._isLimited = mask is not None
 
-    def _noteCurrent(self, question) -> None:
+    def noteCurrent(self, question) -> None:
         """Note that the worker has got what this question was about, as it has answered it."""
         if question.key == self._sentKey:
             self._currentKey = question.key
 
-    def _callbacks(self, question, **more) -> dict:
+    def callbacks(self, question, **more) -> dict:
         """Return what a request tells: the first error of all ends the question."""
-        return {"on_error": lambda error: question.fail(self._readable(error)), **more}
+        return {"on_error": lambda error: question.fail(self.readable(error)), **more}
 
     def _forgetImage(self) -> None:
         """Let go of the volumes' voxels."""
-        if self._client is not None:
-            self._client.forget_image()
+        if self.client is not None:
+            self.client.forget_image()
         self._answer, self._answerKey, self._currentKey = None, (), ()
 
-    def _readable(self, error: Exception) -> Exception:
+    def readable(self, error: Exception) -> Exception:
         """Return an error that says what to do in the panel."""
         from attention_maps.errors import AttentionMapsError, MissingPackageError, WorkerError
 
@@ -286,6 +291,6 @@ class WorkerLine:
     def _note(self, text: str) -> None:
         self._events.append(f"{time.strftime('%H:%M:%S')} {text}")
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         if self._onChanged is not None:
             self._onChanged()

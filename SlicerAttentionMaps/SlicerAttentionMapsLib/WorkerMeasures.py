@@ -29,7 +29,7 @@ class WorkerMeasures(WorkerLine):
         def ask(client, question) -> None:
             WorkerComparison(
                 client, question, mapNodes, segmentationNode, segmentIds, metrics, threshold,
-                options, self._readable,
+                options, self.readable,
             ).ask()  # fmt: skip
 
         return self._measure("compare", ask, listeners)
@@ -48,12 +48,12 @@ class WorkerMeasures(WorkerLine):
         def ask(client, question) -> None:
             masks = StructureTable.masksOf(segmentationNode, segmentIds)
             make = partial(StructureTable.addTable, sign=sign)
-            sending = self._callbacks(question, on_done=self._adding(question, mapNode, make))
+            sending = self.callbacks(question, on_done=self._adding(question, mapNode, make))
             question.report(0.0, mapNode.GetName())
             image = StructureTable.imageOf(mapNode)
             question.requests.append(client.evidence(image, masks, sign=sign, **sending))
 
-        return self._measure("structures", ask, listeners)
+        return self._measure("structures", ask, listeners, mapNode)
 
     def hotSpots(
         self, mapNode, threshold="otsu", *, minimumMl: float = 0.0, most=None,
@@ -75,11 +75,11 @@ class WorkerMeasures(WorkerLine):
             question.report(0.0, mapNode.GetName())
             request = client.hot_spots(
                 StructureTable.imageOf(mapNode), threshold, minimum_ml=minimumMl, most=most,
-                masks=masks, sign=sign, **self._callbacks(question, on_done=add),
+                masks=masks, sign=sign, **self.callbacks(question, on_done=add),
             )  # fmt: skip
             question.requests.append(request)
 
-        return self._measure("hot spots", ask, listeners)
+        return self._measure("hot spots", ask, listeners, mapNode)
 
     def trust(self, mapNode, record, tests=None, seed: int = 0, **listeners) -> WorkerQuestion:
         """Test whether a map can be trusted; the chosen volumes and model are those of the map.
@@ -91,14 +91,16 @@ class WorkerMeasures(WorkerLine):
             seed: of what is random.
             listeners: onProgress, onDone, onError.
         """
-        question = WorkerQuestion(self._subject, f"trust {mapNode.GetName()}", **listeners)
+        question = WorkerQuestion(
+            self.subject, f"trust {mapNode.GetName()}", measured=mapNode, **listeners
+        )
 
         def send() -> None:
             add = self._adding(question, mapNode, TrustTable.addTable)
-            request = self._client.trust(
+            request = self.client.trust(
                 record.method, record.layer, record.target, tests=tests, seed=seed,
                 options=record.methodOptions, on_progress=question.report,
-                **self._callbacks(question, on_done=add),
+                **self.callbacks(question, on_done=add),
             )  # fmt: skip
             question.requests.append(request)
 
@@ -118,7 +120,7 @@ class WorkerMeasures(WorkerLine):
             options: of the methods and metrics.
             listeners: onProgress, onDone, onError.
         """
-        question = WorkerQuestion(self._subject, "sweep", **listeners)
+        question = WorkerQuestion(self.subject, "sweep", **listeners)
 
         def send() -> None:
             asked = targetFor(question.subject, question.model, target, className, component)
@@ -130,10 +132,10 @@ class WorkerMeasures(WorkerLine):
                 return SweepTable.addTable(rows, scanNode, record)
 
             add = self._adding(question, scan, make)
-            request = self._client.sweep(
+            request = self.client.sweep(
                 masks, layers=layers, methods=methods, metrics=metrics, target=asked,
                 threshold=threshold, options=options, on_progress=question.report,
-                **self._callbacks(question, on_done=add),
+                **self.callbacks(question, on_done=add),
             )  # fmt: skip
             question.requests.append(request)
 
@@ -157,21 +159,21 @@ class WorkerMeasures(WorkerLine):
             def written(found: dict) -> None:
                 question.finish(found["path"])
 
-            sending = self._callbacks(question, on_done=written)
+            sending = self.callbacks(question, on_done=written)
             question.requests.append(client.report(path, cases, title=title, **sending))
 
         return self._measure("report", ask, listeners)
 
-    def _measure(self, text: str, ask, listeners: dict) -> WorkerQuestion:
+    def _measure(self, text: str, ask, listeners: dict, measured=None) -> WorkerQuestion:
         """Begin a question that needs neither volumes nor a model."""
-        question = WorkerQuestion(WorkerSubject(), text, **listeners)
+        question = WorkerQuestion(WorkerSubject(), text, measured=measured, **listeners)
         self._questions.append(question)
         self._note(f"{text}: asked")
         try:
             ask(self._started(), question)
         except Exception as error:  # is told like all that comes later
-            self._failed.append((question, self._readable(error)))
-        self._changed()
+            self._failed.append((question, self.readable(error)))
+        self.changed()
         return question
 
     def _adding(self, question: WorkerQuestion, node, make):

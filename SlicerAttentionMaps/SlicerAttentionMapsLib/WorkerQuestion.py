@@ -9,6 +9,7 @@ class WorkerQuestion:
     Args:
         subject: the `WorkerSubject` that it is about.
         text: what it is, for the log.
+        measured: the map that is measured; None for other questions.
         onProgress: called with a fraction 0..1 and a message.
         onMap: called with each new node.
         onDone: called with what came of it.
@@ -24,10 +25,12 @@ class WorkerQuestion:
     """
 
     def __init__(
-        self, subject, text: str, *, onProgress=None, onMap=None, onDone=None, onError=None
-    ) -> None:
+        self, subject, text: str, *, measured=None, onProgress=None, onMap=None, onDone=None,
+        onError=None,
+    ) -> None:  # fmt: skip
         self.subject = subject
         self.text = text
+        self.measured = measured
         self.done = False
         self.canceling = False
         self.fraction = 0.0

@@ -10,6 +10,7 @@ while session.pending:  # in the application a timer does this
 from . import WorkerNodes
 from .EnginePath import ensureEngine
 from .LiveQuestions import LiveQuestions
+from .WorkerComparison import errorOfWhatIsGone
 from .WorkerEstimates import WorkerEstimates
 from .WorkerMeasures import WorkerMeasures
 from .WorkerQuestion import WorkerQuestion
@@ -54,7 +55,7 @@ class WorkerSession(WorkerMeasures):
     def pending(self) -> bool:
         """Whether anything is under way, so that `poll` should be called often."""
         waiting = self.busy or self._live.active or self.modelLoading or self.layersLoading
-        return waiting or (self._client is not None and self._client.busy)
+        return waiting or (self.client is not None and self.client.busy)
 
     def explain(
         self,
@@ -86,7 +87,7 @@ class WorkerSession(WorkerMeasures):
             onError: called with the one error that ended it, `Cancelled` among them.
         """
         question = WorkerQuestion(
-            self._subject, f"explain {method} at {layer}",
+            self.subject, f"explain {method} at {layer}",
             onProgress=onProgress, onMap=onMap, onDone=onDone, onError=onError,
         )  # fmt: skip
         shown = {"show": show, "opacity": opacity, "hiddenFraction": hiddenFraction}
@@ -103,9 +104,9 @@ class WorkerSession(WorkerMeasures):
             def take(answer) -> None:
                 question.answer = answer
 
-            sending = self._callbacks(question, on_done=made)
+            sending = self.callbacks(question, on_done=made)
             question.requests.append(
-                self._client.explain(
+                self.client.explain(
                     method, layer, asked, options=options, batch_size=batchSize,
                     on_progress=question.report, **sending,
                 )
@@ -124,7 +125,7 @@ class WorkerSession(WorkerMeasures):
             onProgress: called with a fraction 0..1 and a message.
         """
         question = WorkerQuestion(
-            self._subject, "answer", onProgress=onProgress, onDone=onDone, onError=onError
+            self.subject, "answer", onProgress=onProgress, onDone=onDone, onError=onError
         )
         return self._begin(question, lambda: self._requestAnswer(question, question.finish))
 
@@ -164,7 +165,7 @@ class WorkerSession(WorkerMeasures):
         self._stopListing(patient=False)  # which it may still wait for
         open_ = [request for request in question.requests if not request.done]
         for request in open_:
-            self._client.cancel(request)
+            self.client.cancel(request)
         if not open_ or question.work is not None:  # maps that are seen already go at once
             question.fail(Cancelled("Cancelled."))
 
@@ -185,8 +186,8 @@ class WorkerSession(WorkerMeasures):
 
     def _poll(self, seconds: float) -> None:
         self._refuseWhatIsGone()
-        if self._client is not None:
-            self._client.poll(seconds)
+        if self.client is not None:
+            self.client.poll(seconds)
         self._live.poll()
         for question, error in self._failed:
             question.fail(error)
@@ -199,7 +200,7 @@ class WorkerSession(WorkerMeasures):
             for question in ended:
                 self._note(f"{question.text}: {question.error or 'done'}")
             self._requestLayersAfter(ended[-1].error)
-            self._changed()
+            self.changed()
 
     def close(self) -> None:
         """End the worker within a second and forget everything."""
@@ -223,10 +224,10 @@ class WorkerSession(WorkerMeasures):
         self._questions.append(question)
         self._note(f"{question.text}: asked")
         try:
-            self._update(question, send)
+            self.update(question, send)
         except Exception as error:  # is told like all that comes later
-            self._failed.append((question, self._readable(error)))
-        self._changed()
+            self._failed.append((question, self.readable(error)))
+        self.changed()
         return question
 
     def _requestAnswer(self, question: WorkerQuestion, then) -> None:
@@ -235,11 +236,11 @@ class WorkerSession(WorkerMeasures):
         def got(answer) -> None:
             if not question.done:
                 self._answer, self._answerKey = answer, question.key
-                self._noteCurrent(question)
+                self.noteCurrent(question)
                 then(answer)
 
-        sending = self._callbacks(question, on_done=got)
-        question.requests.append(self._client.answer(on_progress=question.report, **sending))
+        sending = self.callbacks(question, on_done=got)
+        question.requests.append(self.client.answer(on_progress=question.report, **sending))
 
     def _answerOf(self, question: WorkerQuestion):
         """Return the answer that a question needs where it is known already."""
@@ -250,21 +251,25 @@ class WorkerSession(WorkerMeasures):
         question.work = WorkerNodes.addNodes(question, question.model["name"], **shown)
 
     def _refuseWhatIsGone(self) -> None:
-        """End questions about volumes that were deleted, or whose scene was closed."""
+        """End questions about volumes or maps that were deleted, or whose scene was closed."""
         for question in self._questions:
-            node = None if question.done else question.subject.missingNode()
-            if node is not None:
-                from attention_maps.errors import ImageError
-
+            error = None if question.done else self._errorOfWhatIsGone(question)
+            if error is not None:
                 self._dropRequests(question)
-                question.fail(
-                    ImageError(
-                        f"'{node.GetName()}' was removed from the scene while it was explained; "
-                        "choose a volume and explain again."
-                    )
-                )
-                self._forgetImage()
+                question.fail(error)
+
+    def _errorOfWhatIsGone(self, question: WorkerQuestion) -> Exception | None:
+        from attention_maps.errors import ImageError
+
+        node = question.subject.missingNode()
+        if node is None:
+            return errorOfWhatIsGone([question.measured])
+        self._forgetImage()
+        return ImageError(
+            f"'{node.GetName()}' was removed from the scene while it was explained; choose a "
+            "volume and explain again."
+        )
 
     def _dropRequests(self, question: WorkerQuestion) -> None:
         for request in question.requests:
-            self._client.cancel(request)
+            self.client.cancel(request)

@@ -161,7 +161,7 @@ def seenIn(scene) -> list:
 def test_killed_worker(kept, scene, network, slow, head, number):
     asked = begun(kept, head, slow)
     before = nodeIds(scene)
-    os.kill(kept._client.pid, number)
+    os.kill(kept.client.pid, number)
     error = asked.error()
     assert isinstance(error, am.WorkerError)
     assert "next question starts a new worker" in str(error)
@@ -172,7 +172,7 @@ def test_killed_worker(kept, scene, network, slow, head, number):
 @POSIX_ONLY
 def test_a_worker_that_hangs_is_ended_by_cancel(kept, scene, network, slow, head):
     asked = begun(kept, head, slow)
-    worker = kept._client.pid
+    worker = kept.client.pid
     os.kill(worker, signal.SIGSTOP)
     start = time.monotonic()
     kept.cancel()
@@ -300,7 +300,7 @@ def test_close_ends_the_worker_and_its_question(slow, head):
     before = shared_files()
     session = WorkerSession(sys.executable, ENVIRONMENT)
     asked = begun(session, head, slow)
-    worker = session._client.pid
+    worker = session.client.pid
     start = time.monotonic()
     session.close()
     assert time.monotonic() - start < 5
