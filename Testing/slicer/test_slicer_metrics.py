@@ -165,6 +165,8 @@ def test_a_folder_that_may_not_be_written_is_told_in_words(
     table = logic.evaluate(maps, truth, segmentIds(truth)[:1])
     with pytest.raises(FileNotFoundError, match=r"^Cannot write 'm.csv' in '.*': No such file"):
         logic.exportTable(table, tmp_path / "none" / "m.csv")
+    with pytest.raises(FileNotFoundError, match=r"^Cannot write 'm.xlsx' .*; create it first\.$"):
+        logic.exportTable(table, tmp_path / "none" / "m.xlsx")
 
     def refuse(self, *_, **__):
         raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
