@@ -329,6 +329,16 @@ def test_command_line(folder):
     assert list(found["errors"]) == [EVIL, "=broken"]
 
 
+def test_what_is_kept_of_an_interrupted_cohort_is_told(folder, monkeypatch):
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attention_maps.cohorts.Explainer.explain", stopped)
+    result = CliRunner().invoke(app, ["cohort", "model.pt", "cases.csv", "-o", "out"])
+    assert result.exit_code == 130
+    assert "Interrupted; cases that were done are kept" in result.output
+
+
 @pytest.mark.parametrize("kind", ["csv", "semicolons", "tsv", "xlsx"])
 def test_tables_of_every_kind(tmp_path, kind):
     rows = [["Case", "image_1", "image_2", "Mask", "target"],

@@ -116,7 +116,8 @@ def evaluate_cohort(
     A case that fails is listed with its error, and does not stop the others; the exit code is then
     1. Run again, cases that were done are not computed anew.
     """
-    with command(debug=debug, quiet=quiet):
+    kept = "cases that were done are kept, and the same line goes on from there"
+    with command(debug=debug, quiet=quiet, interrupted=kept):
         from attention_maps.registry import find_metric
         from attention_maps.registry import metrics as all_metrics
 

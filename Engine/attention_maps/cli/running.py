@@ -25,12 +25,15 @@ class _OneLine(logging.Formatter):
 
 
 @contextmanager
-def command(*, debug: bool, quiet: bool = False) -> Iterator[None]:
+def command(
+    *, debug: bool, quiet: bool = False, interrupted: str = "nothing was written"
+) -> Iterator[None]:
     """Run a command: what goes wrong becomes one line on stderr and an exit code.
 
     Args:
         debug: Show tracebacks, and warnings of other packages.
         quiet: Leave out the engine's warnings.
+        interrupted: What is left where the user stops it.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
@@ -45,7 +48,7 @@ def command(*, debug: bool, quiet: bool = False) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        _fail("Interrupted; nothing was written.", debug, INTERRUPTED)
+        _fail(f"Interrupted; {interrupted}.", debug, INTERRUPTED)
     except BrokenPipeError:
         raise
     except (AttentionMapsError, OSError) as error:
