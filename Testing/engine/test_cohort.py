@@ -286,6 +286,11 @@ def test_plots_keep_the_order_of_layers():
     assert draw_distribution(rows, "iou") is None
 
 
+def test_plots_tell_how_many_rows_they_leave_out():
+    rows = [{"case": "a", "layer": f"l{n}", "method": "grad_cam", "dice": 0.5} for n in range(15)]
+    assert draw_distribution(rows, "dice").axes[0].get_xlabel() == "Dice; 3 more rows are left out"
+
+
 def test_plots_show_every_case(folder):
     found = run(folder)
     points = draw_distribution(found.rows, "energy_inside").axes[0].lines[-1].get_xdata()

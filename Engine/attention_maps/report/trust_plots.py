@@ -107,13 +107,15 @@ def draw_distribution(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure 
         values = groups.setdefault(name, [])  # groups are in one order, whatever is defined
         if is_number(row.get(metric)):
             values.append(float(row[metric]))
-    shown = [(name, values) for name, values in groups.items() if values][:MOST_GROUPS]
+    defined = [(name, values) for name, values in groups.items() if values]
+    shown = defined[:MOST_GROUPS]
     if not shown:
         return None
     figure = new_figure(5.2, 1.1 + 0.4 * len(shown))
     axes = figure.subplots()
     unit = f" ({unit_of(metric)})" if unit_of(metric) else ""
-    tidy(axes, f"{label_of(metric)}{unit}")
+    left = len(defined) - len(shown)
+    tidy(axes, f"{label_of(metric)}{unit}" + (f"; {left} more rows are left out" if left else ""))
     for place, (_, values) in enumerate(shown):
         _draw_box(axes, place, values)
     axes.set_yticks(range(len(shown)), [literal(shortened(name, 30)) for name, _ in shown])
