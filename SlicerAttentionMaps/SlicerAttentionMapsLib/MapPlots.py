@@ -11,13 +11,13 @@ from .Tables import addNumbers, addTexts
 
 _CHART_ROLE = "AttentionMaps.Chart"
 # The legend hangs from the top right corner, one line of this share of the height per series.
-_ROOM_OF_LEGEND = 0.09
-_MOST_ROOM = 8
+_LINE_OF_LEGEND = 0.06
+_MOST_OF_HEIGHT = 0.52
 _MOST_NAMED = 12
 # Color-blind safe (Okabe and Ito, 2008).
 COLORS = (
     (0.0, 0.447, 0.698), (0.902, 0.624, 0.0), (0.0, 0.62, 0.451), (0.8, 0.475, 0.655),
-    (0.337, 0.706, 0.914), (0.835, 0.369, 0.0), (0.941, 0.894, 0.259),
+    (0.337, 0.706, 0.914), (0.835, 0.369, 0.0), (0.941, 0.894, 0.259), (0.0, 0.0, 0.0),
 )  # fmt: skip
 
 
@@ -76,7 +76,8 @@ def leaveRoom(chart, numbers: list[float], count: int) -> None:
     """Leave room above all numbers for the legend of so many series."""
     known = [value for value in numbers if isfinite(value)]
     lowest, highest = min([0.0, *known]), max([0.0, *known])
-    room = _ROOM_OF_LEGEND * min(count + 1, _MOST_ROOM) * (highest - lowest or 1.0)
+    share = min(_LINE_OF_LEGEND * (count + 0.5), _MOST_OF_HEIGHT)
+    room = share / (1 - share) * (highest - lowest or 1.0)
     chart.SetYAxisRangeAuto(False)
     chart.SetYAxisRange(lowest, highest + room)
 
@@ -110,6 +111,8 @@ def _addSeries(values, name: str, data: PlotData, index: int):
     node.SetLabelColumnName(data.axis)
     node.SetPlotType(node.PlotTypeLine if data.lines else node.PlotTypeBar)
     node.SetMarkerStyle(node.MarkerStyleCircle)
+    again = index >= len(COLORS)  # the colors begin anew
+    node.SetLineStyle(node.LineStyleDash if again else node.LineStyleSolid)
     node.SetLineWidth(2)
     node.SetMarkerSize(9)
     node.SetColor(*COLORS[index % len(COLORS)])

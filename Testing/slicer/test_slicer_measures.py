@@ -523,6 +523,25 @@ def test_names_are_no_formulas(scan, tmp_path):
     ]  # fmt: skip
 
 
+def test_lines_of_a_plot_differ(scene, scan):
+    found = {name: [0.5, 0.7] for name in am.methods()}
+    rows = [
+        {"layer": f"l{n}", "method": name, "label": "", "reason": "", "dice": values[n]}
+        for n in range(2)
+        for name, values in found.items()
+    ]
+    swept = {"metrics": ["dice"], "labels": [], "rows": rows, "provenance": {"target": "tumor"}}
+    table = SweepTable.addTable(swept, scan, QuestionRecord.Record((scan,), "model.pt"))
+    chart = MapPlots.addChart(table)
+    count = chart.GetNumberOfPlotSeriesNodes()
+    assert count == len(found) > 2 * 8
+    lines = [chart.GetNthPlotSeriesNode(n) for n in range(16)]
+    assert len({(line.GetColor(), line.GetLineStyle()) for line in lines}) == 16
+    lowest, highest = chart.GetYAxisRange()
+    assert lowest == 0
+    assert highest > 2 * 0.7  # the legend takes half of it
+
+
 def test_what_cannot_be_plotted_says_so(logic, scan, mapNode):
     none = logic.hotSpots(mapNode, 0.5, minimumMl=1e3)
     with pytest.raises(ValueError, match="no numbers"):
