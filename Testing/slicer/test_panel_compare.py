@@ -221,6 +221,13 @@ def test_one_sentence_says_why_nothing_can_be_tried(state, words):
     assert ComparePanel.controls(state)["sweepButton"].toolTip == SweepPanel.problem(state)
 
 
+def test_everything_that_can_be_used_says_what_it_is():
+    used = ("Button", "ComboBox", "SpinBox", "CheckBox", "Selector")
+    for name, control in ComparePanel.controls(READY).items():
+        if name.endswith(used):
+            assert control.toolTip, name
+
+
 SWEPT = SweepState(
     methods=ROWS,
     table="n5",

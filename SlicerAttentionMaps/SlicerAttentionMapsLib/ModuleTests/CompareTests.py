@@ -47,6 +47,18 @@ class CompareTests(PanelTestCase):
         self.assertFalse(self.ui.structuresButton.enabled)
         self.assertTrue(self.ui.spotsButton.enabled)
 
+    def test_narrow(self) -> None:
+        """Whatever is chosen, the section fits into a narrow panel, and Tab goes downwards."""
+        for kind in ("otsu", "share", "value", "quantile"):
+            self.person.choose(self.ui.compareThresholdComboBox, kind)
+            self.assertLess(self.ui.compareSection.minimumSizeHint.width(), 390, kind)
+        tolerance = self.ui.metricOptionsWidget.findChild(qt.QDoubleSpinBox, "option_tolerance")
+        self.assertEqual(tolerance.suffix, " mm")
+        reached = self.ui.metricsList
+        while reached != tolerance:
+            self.assertNotEqual(reached, self.ui.compareButton)
+            reached = reached.nextInFocusChain()
+
     def test_evidenceAgainst(self) -> None:
         """What speaks against the answer is measured where it is chosen; HiResCAM knows it."""
         self.person.choose(self.ui.compareSignComboBox, "negative")

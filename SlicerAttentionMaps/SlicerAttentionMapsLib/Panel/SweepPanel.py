@@ -101,23 +101,29 @@ def controls(state: PanelState) -> Controls:
                 Item(CHOSEN_LAYERS, _("The layers chosen above")),
             ),
             current=sweep.layers,
+            toolTip=_("At which layers the maps are made."),
         ),
         "sweepButton": Control(enabled=not why, toolTip=why or toolTip),
         "sweepResultWidget": Control(visible=bool(sweep.table)),
         "sweepMetricComboBox": Control(
-            items=tuple(Item(name, title) for name, title in sweep.metrics), current=sweep.metric
+            items=tuple(Item(name, title) for name, title in sweep.metrics),
+            current=sweep.metric,
+            toolTip=_("Which metric the colors and the best one are by."),
         ),
         "sweepSegmentComboBox": Control(
             visible=len(sweep.segments) > 1,
             items=tuple(Item(name, name) for name in sweep.segments),
             current=sweep.segment,
+            toolTip=_("Which segment the maps were held against."),
         ),
         "sweepBestLabel": Control(text=bestInWords(sweep)),
         "showBestButton": Control(
             enabled=sweep.best is not None and not busy,
             toolTip=busy or _("Make the map of the best layer and method, and show it."),
         ),
-        "saveHeatMapButton": Control(enabled=bool(sweep.values)),
+        "saveHeatMapButton": Control(
+            enabled=bool(sweep.values), toolTip=_("Save these colors and numbers as .png or .svg.")
+        ),
     }
 
 

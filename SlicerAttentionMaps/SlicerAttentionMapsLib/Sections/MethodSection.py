@@ -32,7 +32,9 @@ class MethodSection:
         self._note = ""
         ui, guarded = panel.ui, panel.guarded
         self._tree = LayerTreeWidget(ui.layerTree, ui.layerFilterEdit, guarded(self.onLayers))
-        self._options = OptionWidgets(ui.optionFieldsWidget.layout(), guarded(self.onOptions))
+        self._options = OptionWidgets(
+            ui.optionFieldsWidget.layout(), guarded(self.onOptions), ui.methodComboBox
+        )
         ui.methodComboBox.connect("activated(int)", guarded(self.onMethod))
         ui.defaultOptionsButton.connect("clicked()", guarded(self.onDefaults))
 

@@ -23,7 +23,7 @@ class MetricOptions:
         self._panel = panel
         self.known = _knownMetrics()
         form = panel.ui.metricOptionsWidget.layout()
-        self._widgets = OptionWidgets(form, panel.guarded(self._onChanged))
+        self._widgets = OptionWidgets(form, panel.guarded(self._onChanged), panel.ui.metricsList)
         self._names: list[str] = []
 
     def show(self, names: list[str]) -> None:

@@ -11,10 +11,12 @@ class OptionWidgets:
     Args:
         form: a `QFormLayout`.
         onChanged: called with a dict of all values after each change.
+        after: the widget that the Tab key leaves for the first of them.
     """
 
-    def __init__(self, form, onChanged) -> None:
+    def __init__(self, form, onChanged, after) -> None:
         self._form = form
+        self._after = after
         self._onChanged = onChanged
         self._fields = ()
         self._widgets = {}
@@ -34,6 +36,7 @@ class OptionWidgets:
         while self._form.rowCount():
             self._form.removeRow(0)
         self._widgets = {}
+        before = self._after
         for field in fields:
             widget = _widgetOf(field, self._tell)
             widget.setToolTip(field.toolTip)
@@ -42,6 +45,8 @@ class OptionWidgets:
             label.setToolTip(field.toolTip)
             self._form.addRow(label, widget)
             self._widgets[field.name] = widget
+            qt.QWidget.setTabOrder(before, widget)
+            before = widget
 
     def _tell(self, *_) -> None:
         self._onChanged(
