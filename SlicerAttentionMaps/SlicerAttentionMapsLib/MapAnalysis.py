@@ -158,7 +158,8 @@ class Comparison:
         """Return the table's row of what was measured."""
         segment = self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
         provenance = ResultNodes.provenanceOf(self.frame)
-        return MetricsTable.rowOf(self.name, segment.GetName(), provenance, scores)
+        mapId = self.mapNode.GetID()
+        return MetricsTable.rowOf(self.name, segment.GetName(), provenance, scores, mapId)
 
 
 def comparisons(mapNodes, segmentationNode, segmentIds) -> list[Comparison]:

@@ -19,15 +19,17 @@ class Row:
         values: number by name of the metric that people read.
         remark: why some of them are no numbers; empty where all are.
         scores: what `attention_maps.evaluate` gave; None of a table that is read.
+        mapId: ID of the map's node; empty of a table that is read.
     """
 
     texts: tuple[str, ...]
     values: dict[str, float] = field(default_factory=dict)
     remark: str = ""
     scores: object = None
+    mapId: str = ""
 
 
-def rowOf(name: str, segment: str, provenance: dict, scores) -> Row:
+def rowOf(name: str, segment: str, provenance: dict, scores, mapId: str) -> Row:
     """Return the row of a map, with its metrics under the names that people read.
 
     Args:
@@ -35,10 +37,11 @@ def rowOf(name: str, segment: str, provenance: dict, scores) -> Row:
         segment: name of the segment.
         provenance: how the map was made; empty if nobody knows.
         scores: what `attention_maps.evaluate` gave.
+        mapId: ID of the map's node.
     """
     details = [provenance.get(key, "") for key in ("target", "method_label", "layer")]
     labels = {_titleOf(key): value for key, value in scores.items()}
-    return Row((name, segment, *details), labels, remarkOf(scores.reasons), scores)
+    return Row((name, segment, *details), labels, remarkOf(scores.reasons), scores, mapId)
 
 
 def remarkOf(reasons: dict[str, str]) -> str:
@@ -77,9 +80,22 @@ def addTable(rows: list[Row], besideNode, title: str, asked: dict):
     if any(row.remark for row in rows):
         columns.append(Column(REMARKS, tuple(row.remark for row in rows)))
     node = Tables.addTable(columns, besideNode, title, Tables.METRICS)
-    scores = [_plain(row) for row in rows if row.scores is not None]
+    maps = list(dict.fromkeys(row.mapId for row in rows))
+    for mapId in maps:
+        node.AddNodeReferenceID(Tables.MAP_ROLE, mapId)
+    scores = [{"map": maps.index(row.mapId), **_plain(row)} for row in rows]
     Attached.attach(node, {"scores": scores, **asked})
     return node
+
+
+def scoresOf(tableNode, mapNode, layer: str) -> dict[str, dict]:
+    """Return what was measured of one layer of a map, by name of the segment, for reports."""
+    return {
+        row["segment"]: row
+        for row in Attached.attached(tableNode).get("scores", ())
+        if row["layer"] == layer
+        and tableNode.GetNthNodeReference(Tables.MAP_ROLE, row["map"]) is mapNode
+    }
 
 
 def metricColumn(title: str, values: list[float]) -> Column:
@@ -107,8 +123,8 @@ def rowsOf(tableNode) -> list[Row]:
 def _plain(row: Row) -> dict:
     """Return scores as the engine gave them, for reports."""
     return {
-        "map": row.texts[0],
-        "segment": row.texts[1],
+        "segment": row.texts[TEXT_COLUMNS.index("Segment")],
+        "layer": row.texts[TEXT_COLUMNS.index("Layer")],
         "values": dict(row.scores),
         "reasons": row.scores.reasons,
         "threshold": row.scores.threshold,

@@ -2,8 +2,8 @@
 
 from . import (
     Attached,
-    LayerSequence,
     Maps,
+    MetricsTable,
     ResultNodes,
     Signs,
     StructureTable,
@@ -66,13 +66,15 @@ def _isAboutFor(table) -> bool:
 
 
 def _scoresOf(mapNode, tables: list, masks: dict) -> dict:
-    """Return the last scores of a map by name of the segment."""
-    name = list(LayerSequence.frames(mapNode))[LayerSequence.layerIndex(mapNode)]
-    rows = [row for table in tables for row in Attached.attached(table).get("scores", ())]
-    rows = [row for row in rows if row["map"] == name and row["segment"] in masks]
+    """Return the last scores of the layer that a map shows, by name of the segment."""
+    layer = ResultNodes.provenanceOf(mapNode).get("layer", "")
+    found: dict = {}
+    for table in tables:
+        found.update(MetricsTable.scoresOf(table, mapNode, layer))
     return {
-        row["segment"]: {key: row[key] for key in ("values", "reasons", "threshold", "voxels")}
-        for row in rows
+        segment: {key: row[key] for key in ("values", "reasons", "threshold", "voxels")}
+        for segment, row in found.items()
+        if segment in masks
     }
 
 

@@ -34,7 +34,7 @@ def addMap(scanNode, values_ijk, *, signed: bool = False, **changes):
 
     if not np.any(values_ijk):
         changes = {"note": "no evidence: the map is zero", "evidence": False, **changes}
-    facts = provenance(**changes)
+    facts = provenance(signed=signed, **changes)
     parts = (scanNode.GetName(), facts["target"], facts["method_label"], facts["layer"])
     array = np.ascontiguousarray(values_ijk.T, dtype=np.float32)
     node = Display.createOverlay(scanNode, array, " | ".join(parts))

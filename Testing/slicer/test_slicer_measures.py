@@ -157,6 +157,24 @@ def test_reports_tell_what_speaks_for_the_answer(logic, scan, names, tmp_path):
     assert [row["share"] for row in written["evidence"]] == pytest.approx([r.share for r in rows])
 
 
+def test_reports_know_maps_by_their_nodes_and_not_by_their_names(logic, scan, tmp_path):
+    truth = addTruth(scan)[0]
+    ids, first = list(truth.GetSegmentation().GetSegmentIDs()), addMap(scan, VALUES)
+    name = first.GetName()
+    logic.evaluate(first, truth, ids, ["dice"])
+    logic.rename(first, "Another name")
+    second = addMap(scan, blob(COLD))
+    second.SetName(name)
+
+    def written(mapNode) -> list:
+        logic.saveReport(tmp_path / "case.json", [mapNode], truth)
+        return json.loads((tmp_path / "case.json").read_text(encoding="utf-8"))["scores"]
+
+    expected = [s["dice"] for s in am.evaluate(imageOf(), masksOf(truth), ["dice"]).values()]
+    assert [row["dice"] for row in written(first)] == pytest.approx(expected)
+    assert not any("dice" in row for row in written(second))
+
+
 def columnOf(table, title: str) -> list:
     return [row[title] for row in Tables.rowsOf(table)]
 
