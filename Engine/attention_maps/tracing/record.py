@@ -17,6 +17,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from attention_maps.errors import LayerError
 from attention_maps.tracing.failures import readable_errors, remembering
 from attention_maps.tracing.layout import Layout, layout_of
+from attention_maps.tracing.lean import LeanConvolutions
 from attention_maps.tracing.observer import Observer
 from attention_maps.tracing.outputs import select_output
 from attention_maps.tracing.trace import INPUT, Geometry, LayerTrace, Trace
@@ -197,7 +198,7 @@ def record(
     with torch.inference_mode(False), grad_mode, readable_errors(inputs, outside):
         inputs = inputs.detach().clone()  # the network may work in place on it
         observer.places.start(inputs)
-        with observer:
+        with observer, LeanConvolutions():
             fed = recorder.record(INPUT, inputs) if INPUT in recorder.names else inputs
             answer = select_output(network.run(fed, recorder), output)
     missing = [name for name in recorder.names if name not in recorder.layers]
