@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import attention_maps as am
 from attention_maps.algorithms.evidence import Evidence
@@ -235,3 +236,22 @@ def test_score_cam_tries_the_most_active_channels_alone():
     with torch.no_grad():
         hidden = module.act1(module.first(torch.from_numpy(image)[None]))[0]
     close(one, hidden[hidden.flatten(1).std(1).argmax()].numpy())
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "guided_grad_cam"])
+@AXES
+def test_grad_cam_says_where_gradients_cancel(axes, method, caplog):
+    """What an instance normalization takes away has a gradient whose sum is zero."""
+    norm = nn.InstanceNorm2d(4) if axes == 2 else nn.InstanceNorm3d(4)
+    conv, head = CONV[axes](1, 4, 3, padding=1), CONV[axes](4, 2, 1)
+    module = seeded(nn.Sequential(conv, norm, nn.ReLU(), head), 4)
+    image = picture(axes)
+    am.explain(module, image, method, "2", 1)
+    assert not caplog.messages
+    am.explain(module, image, method, "0", 1)
+    assert [text.partition(" here")[0] for text in caplog.messages] == [
+        "Grad-CAM shows rounding errors"
+    ]
+    caplog.clear()
+    am.explain(module, np.zeros_like(image), "grad_cam", "0", am.ClassTarget(1))
+    assert not caplog.messages  # no gradient at all

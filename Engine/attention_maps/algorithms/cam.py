@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from attention_maps.algorithms.evidence import Evidence, Probe, channel_sum
@@ -14,6 +15,11 @@ from attention_maps.registry import Option, method
 
 if TYPE_CHECKING:
     Maps = list[torch.Tensor]
+
+logger = logging.getLogger(__name__)
+
+ROUNDING = 1e-5  # of the size of gradients: what is left of sums that cancel in single precision
+SAMPLED = 61  # every so many voxels tell how large gradients are
 
 
 @method(
@@ -45,8 +51,27 @@ def _spread(gradients: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
 )  # fmt: skip
 def grad_cam(evidence: Evidence) -> Maps:
     """Activations weighted by their mean gradient, positive part: coarse, class-specific."""
-    weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
-    return evidence.weighted(weights)
+    return evidence.weighted(mean_gradients(evidence))
+
+
+def mean_gradients(evidence: Evidence) -> torch.Tensor:
+    """(B, K) gradients averaged over all voxels; logs a warning where only rounding is left."""
+    sums, sizes = evidence.totals(lambda a, g: (g.sum(2), _size(g)))
+    left, size = float(sums.norm()), float(sizes.norm())
+    if left < ROUNDING * size:
+        logger.warning(
+            "Grad-CAM shows rounding errors here: the gradients at this layer cancel to %.0e of "
+            "their size, as they do before an instance normalization. Take hires_cam or layer_cam, "
+            "or another layer.",
+            left / size,
+        )
+    return sums / evidence.voxels
+
+
+def _size(gradients: torch.Tensor) -> torch.Tensor:
+    """(B, K) sum of absolute values, of a sample of the voxels."""
+    sample = gradients[..., ::SAMPLED]
+    return sample.abs().sum(2) * (gradients.shape[2] / sample.shape[2])
 
 
 @method(

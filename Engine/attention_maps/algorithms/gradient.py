@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
+from attention_maps.algorithms.cam import mean_gradients
 from attention_maps.algorithms.evidence import Evidence, Probe
 from attention_maps.errors import MethodError
 from attention_maps.lazy import torch
@@ -39,8 +40,7 @@ def guided_backprop(probe: Probe) -> torch.Tensor:
 )  # fmt: skip
 def guided_grad_cam(evidence: Evidence, probe: Probe) -> torch.Tensor:
     """Guided backpropagation, faded out where Grad-CAM is low."""
-    weights = evidence.total(lambda a, g: g.sum(2)) / evidence.voxels
-    coarse = probe.positive_on_input(evidence.weighted(weights))
+    coarse = probe.positive_on_input(evidence.weighted(mean_gradients(evidence)))
     return probe.gradient(probe.inputs, guided=True).sum(1) * coarse
 
 
