@@ -241,6 +241,13 @@ def test_an_automatic_choice_stands_alone(before, now, after):
     assert LayerRows.settledSelection(before, now) == tuple(after)
 
 
+def test_chosen_layers_are_in_the_order_in_which_they_run():
+    names = ("act", "act#2", "init", "init.0")  # as the tree nests them
+    assert LayerRows.inOrder(names, LAYERS) == ("init.0", "act", "init", "act#2")
+    assert LayerRows.inOrder(("init", "all"), LAYERS) == ("all", "init")
+    assert LayerRows.inOrder(names, None) == names
+
+
 def test_rows_are_found_by_name_and_kind():
     found = rowsByKey(LayerRows.layerRows(LAYERS, None))
     for key, text, match in (

@@ -103,6 +103,17 @@ def settledSelection(before: Sequence[str], now: Sequence[str]) -> tuple[str, ..
     return named or ("auto",)
 
 
+def inOrder(names: Iterable[str], infos: Iterable[LayerInfo] | None) -> tuple[str, ...]:
+    """Return names of layers in the order in which they run; the tree nests them otherwise.
+
+    Args:
+        names: in any order.
+        infos: layers in execution order; None as long as they are not known.
+    """
+    places = {info.name: place for place, info in enumerate(infos or ())}
+    return tuple(sorted(names, key=lambda name: places.get(name, -1)))
+
+
 def matches(row: LayerRow, text: str) -> bool:
     """Return whether a row, or one below it, has a text in its name or kind."""
     wanted = text.strip().casefold()

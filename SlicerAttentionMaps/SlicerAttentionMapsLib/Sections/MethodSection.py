@@ -6,6 +6,7 @@ from .. import Asked
 from ..Binding import apply
 from ..EnginePath import ensureEngine
 from ..i18n import _
+from ..Panel import LayerRows
 from ..Panel.MethodPanel import (
     USUAL_METHOD,
     MethodState,
@@ -85,7 +86,8 @@ class MethodSection:
     def onLayers(self, names: tuple[str, ...]) -> None:
         """Explain these layers."""
         self._note = ""
-        self._panel.parameters.layers = json.dumps(names)
+        inOrder = LayerRows.inOrder(names, self._panel.worker.layers)
+        self._panel.parameters.layers = json.dumps(inOrder)
         self._panel.requestRefresh()
 
     def _forgetUnknown(self, state) -> None:
