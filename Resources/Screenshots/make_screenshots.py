@@ -23,6 +23,7 @@ FLAT = 700  # height for two slice views side by side
 PANEL_WIDTH = 480
 BRAIN_RAS = (4.0, -12.0, 22.0)
 LIVE_RAS = (24.0, -12.0, 22.0)
+LAYERS = ("up1", "up2", "up3", "conv")
 
 
 class Pictures:
@@ -154,12 +155,12 @@ class Tour:
     def result(self) -> None:
         """A map of several layers over the scan, and a signed one below it."""
         self.person.choose(self.ui.methodComboBox, "hires_cam")
-        self.person.chooseLayers("up0", "up1", "up2", "up3")
+        self.person.chooseLayers(*LAYERS)
         self.person.explain()
-        self.person.choose(self.ui.methodComboBox, "grad_cam")
-        self.person.chooseLayers("up0", "up1", "up2", "up3")
+        self.person.choose(self.ui.methodComboBox, "layer_cam")
+        self.person.chooseLayers(*LAYERS)
         self.person.explain()
-        self.ui.layerScrubSlider.setValue(1)
+        self.ui.layerScrubSlider.setValue(LAYERS.index("conv"))
         self.panel("panel_result", "result")
         self.window.resize(WINDOW[0], FLAT)
         self.look(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
@@ -217,7 +218,7 @@ class Tour:
 
     def sweep(self) -> None:
         """Some layers and methods, and the best of them."""
-        self.person.chooseLayers("up0", "up1", "up2", "up3")
+        self.person.chooseLayers(*LAYERS)
         self.box("", "sweepBox")
         self.person.choose(self.ui.sweepLayersComboBox, "chosen")
         self.person.check(self.ui.sweepMethodsList, "Grad-CAM", "HiResCAM", "LayerCAM", "Eigen-CAM")
