@@ -231,7 +231,7 @@ def questions(size: int, rounds: int) -> None:
     for where, layer in LAYERS.items():
         session = am.Explainer(model, image)
         session.explain(layer=layer, target=total_of_class)
-        trace = session._trace
+        trace = session._passes.trace
         seed = trace.logits.new_zeros(trace.logits.shape)
         seed[:, CLASS] = 1
         seconds = take_turns(
